@@ -1,0 +1,87 @@
+#pragma once
+// Ops over device tensors: what a model file of an architecture is written in. One op is one file
+// pair, of the same name in cpu/ and cuda/. All ops of one backend give the same bits whatever the
+// number of rows, threads or the instruction set (docs/numerics.md states the arithmetic).
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+namespace aorta::engine {
+
+// Element formats of weights, with GGUF's numbers (ggml_type) where it has them.
+enum class WeightType : std::uint32_t { f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q8_0 = 8 };
+
+// A packed weight [rows][columns]: `data` is in the backend's own layout (engine/model/pack.hpp),
+// output row-major in groups of 16 rows. Owned by the pack's mapping.
+struct Weight {
+  WeightType type = WeightType::f32;
+  std::uint32_t rows = 0;     // outputs
+  std::uint32_t columns = 0;  // inputs
+  const std::byte* data = nullptr;
+};
+
+// Positions of one sequence inside a step, for attention and the KV write.
+struct Span {
+  std::uint32_t row = 0;       // first row of the step's activations
+  std::uint32_t count = 0;     // rows
+  std::uint32_t position = 0;  // of the first row
+  std::span<const std::uint32_t> blocks;  // block table of the sequence
+};
+
+struct AttentionShape {
+  std::uint32_t heads = 0, kv_heads = 0, head_size = 0;
+};
+
+// Rows of activations are float32, row-major, [rows][width]; scratch belongs to the backend.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;  // "cpu-avx512" ...
+
+  // A float buffer of rows × width that lives as long as the backend.
+  virtual float* buffer(std::uint32_t rows, std::uint32_t width) = 0;
+  // KV for `layers` × `blocks` blocks of 16 positions, f16; pages are touched as they are written.
+  virtual Result<void> reserve_kv(std::uint32_t layers, std::uint32_t blocks,
+                                  const AttentionShape& shape) = 0;
+
+  // out[rows][columns] = table[ids[r]]
+  virtual void embed(const Weight& table, std::span<const TokenId> ids, float* out) = 0;
+  // out[rows][width] = x / sqrt(mean(x²) + epsilon) · weight
+  virtual void rms_norm(const float* x, const float* weight, std::uint32_t rows,
+                        std::uint32_t width, float epsilon, float* out) = 0;
+  // out[rows][w.rows] = x[rows][w.columns] · wᵀ; quantises x to int8 per 32 for quantised weights.
+  // Weights of one call share x, so it is quantised once: q,k,v or gate,up.
+  struct Product {
+    const Weight* weight = nullptr;
+    float* out = nullptr;
+  };
+  virtual void matmul(const float* x, std::uint32_t rows, std::span<const Product> products) = 0;
+  // Rotates q [rows][heads·size] and k [rows][kv_heads·size] in place by `frequencies` (cos and
+  // sin come from a table kept with the pack), then writes k and v of each row into `layer`'s KV.
+  struct RopeTable {
+    const float* cos_sin = nullptr;  // [context][size/2][2]
+    bool interleaved = true;         // pairs (2i, 2i+1), else halves (i, i + size/2)
+  };
+  virtual void rope_and_store(std::uint32_t layer, const AttentionShape& shape,
+                              const RopeTable& rope, std::span<const Span> spans, float* q,
+                              float* k, const float* v) = 0;
+  // out[rows][heads·size]: causal softmax(q·kᵀ·scale)·v over each span's own positions.
+  virtual void attention(std::uint32_t layer, const AttentionShape& shape, float scale,
+                         std::span<const Span> spans, const float* q, float* out) = 0;
+  // out = silu(gate) · up, elementwise
+  virtual void silu_multiply(const float* gate, const float* up, std::uint32_t rows,
+                             std::uint32_t width, float* out) = 0;
+  // x += y, elementwise
+  virtual void add(float* x, const float* y, std::uint32_t rows, std::uint32_t width) = 0;
+};
+
+// isa: auto | scalar | avx2 | avx512. Errors: unsupported (this machine lacks it).
+Result<std::unique_ptr<Backend>> make_cpu_backend(const std::string& isa, std::uint32_t threads,
+                                                  std::uint32_t max_rows);
+
+}  // namespace aorta::engine

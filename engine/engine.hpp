@@ -1,0 +1,155 @@
+#pragma once
+// The engine's public face: sequences go in, generated tokens come out, one step at a time.
+// It knows no mesh, no CAF and no clock. `Stepper` is synchronous, so the simulator steps it in
+// virtual time; `EngineThread` (engine/engine_thread.hpp) runs the same Stepper on its own thread.
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+namespace aorta::engine {
+
+// How a token is chosen from logits. Fields and defaults follow OpenAI's and vLLM's parameters.
+// temperature 0 is greedy: the largest logit, the smaller id on a tie.
+struct Sampling {
+  float temperature = 1.0f;
+  float top_p = 1.0f;
+  float min_p = 0.0f;
+  std::uint32_t top_k = 0;  // 0: all
+  float presence_penalty = 0.0f;
+  float frequency_penalty = 0.0f;
+  float repetition_penalty = 1.0f;
+  std::vector<std::pair<TokenId, float>> logit_bias;
+  std::uint64_t seed = 0;    // Philox key; always set before it gets here
+  std::uint32_t choice = 0;  // which of a request's `n` answers
+  bool operator==(const Sampling&) const = default;
+};
+
+// One life of a request on this engine.
+struct SequenceKey {
+  RequestId request;
+  Epoch epoch;
+  auto operator<=>(const SequenceKey&) const = default;
+};
+
+struct Sequence {
+  SequenceKey key;
+  std::vector<TokenId> ids;         // prompt, then what earlier epochs generated
+  std::uint32_t prompt_tokens = 0;  // how many of `ids` are the prompt; the rest are generated
+  std::uint32_t max_tokens = 0;     // total generated, earlier epochs included; at least 1
+  std::uint32_t min_tokens = 0;     // stop ids are not chosen before this many
+  std::vector<TokenId> stop_ids;    // end of answer; empty when the request ignores it
+  Sampling sampling;
+};
+
+enum class Finish : std::uint8_t { none = 0, stop = 1, length = 2 };
+
+// Token `index` of the answer. With Finish::stop, `id` is the stop id and is not part of the text.
+struct Generated {
+  SequenceKey key;
+  TokenIndex index;
+  TokenId id = 0;
+  Finish finish = Finish::none;
+};
+
+// What one step did. A sequence that finished is forgotten by the engine.
+struct StepReport {
+  std::vector<Generated> tokens;
+  std::uint32_t prefill_tokens = 0;  // prompt positions computed
+  std::uint32_t decode_tokens = 0;   // positions computed whose token was then sampled alone
+  std::uint32_t preempted = 0;       // sequences sent back to waiting for want of blocks
+};
+
+// Figures a scheduler places by; all as of the last finished step.
+struct EngineLoad {
+  std::uint32_t slots_total = 0;   // sequences that may be started, running or waiting for blocks
+  std::uint32_t slots_used = 0;
+  std::uint32_t blocks_total = 0;  // KV blocks of `block_tokens`
+  std::uint32_t blocks_used = 0;
+  std::uint32_t waiting = 0;       // started, but their prefill has not begun
+};
+
+struct EngineInfo {
+  std::string model_id;
+  std::string numerics_id;   // equal ids promise identical tokens (hex)
+  std::uint32_t context_tokens = 0;
+  std::uint32_t vocabulary = 0;
+};
+
+inline constexpr std::uint32_t block_tokens = 16;  // positions of KV in a block
+
+class Stepper {
+ public:
+  virtual ~Stepper() = default;
+  virtual const EngineInfo& info() const = 0;
+  virtual EngineLoad load() const = 0;
+  // Errors: resource_exhausted (no slot), invalid_argument (empty, beyond the context, a token id
+  // outside the vocabulary), conflict (the key is running).
+  virtual Result<void> start(Sequence sequence) = 0;
+  // Forgets a sequence and frees its blocks at once; false when it was not here.
+  virtual bool stop(const SequenceKey& key) = 0;
+  virtual bool idle() const = 0;  // nothing to step
+  virtual StepReport step() = 0;
+};
+
+// Limits of the batcher, from configuration.
+struct BatchLimits {
+  std::uint32_t slots = 16;          // sequences at once
+  std::uint32_t step_tokens = 256;   // decode rows and prefill positions of one step together
+  std::uint32_t blocks = 2048;       // KV blocks in the pool
+};
+
+// Where a step's arithmetic happens: the real model, or the fake one.
+struct RunnerRow {                   // consecutive positions of one sequence in this step
+  std::span<const TokenId> ids;      // all ids known of the sequence (prompt and generated)
+  std::uint32_t first = 0;           // position of the first id to compute
+  std::uint32_t count = 0;           // how many positions
+  std::span<const std::uint32_t> blocks;  // block table: position p lives in blocks[p / 16]
+  bool sample = false;               // choose the token after the last position?
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t generated_index = 0; // index of the token to be chosen
+  const Sampling* sampling = nullptr;
+  std::span<const TokenId> banned;   // ids that may not be chosen now (stop ids before min_tokens)
+};
+
+class Runner {
+ public:
+  virtual ~Runner() = default;
+  virtual const EngineInfo& info() const = 0;
+  // Computes the rows in one pass; chosen[i] is set where rows[i].sample.
+  virtual void run(std::span<const RunnerRow> rows, std::span<TokenId> chosen) = 0;
+};
+
+// The continuous batcher over a runner (engine/batch).
+std::unique_ptr<Stepper> make_stepper(std::unique_ptr<Runner> runner, const BatchLimits& limits);
+
+// The fake model: token = hash(seed, all ids) (engine/fake). Never answers a stop id before
+// `min_answer` tokens; `poison` names a prompt id that aborts the process, as a broken kernel would.
+struct FakeOptions {
+  std::uint32_t vocabulary = 256;
+  std::uint32_t context_tokens = 8192;
+  std::uint32_t step_us = 0;        // a real-time floor of each step, on the engine's thread
+  TokenId stop_id = 0;
+  std::uint32_t stop_one_in = 0;    // about one token in so many is the stop id; 0: never
+  TokenId poison = -1;
+};
+std::unique_ptr<Runner> make_fake_runner(const FakeOptions& options);
+
+// The CPU model from a GGUF file through its packed file (engine/model).
+struct ModelOptions {
+  std::string gguf_path;
+  std::string pack_path;             // an existing pack of that file (see engine/model/pack.hpp)
+  std::string model_id;
+  std::uint32_t threads = 1;
+  std::uint32_t blocks = 2048;       // KV blocks to reserve address space for
+  std::uint32_t step_tokens = 256;   // the most rows of one run()
+  std::string isa = "auto";          // auto | scalar | avx2 | avx512
+};
+Result<std::unique_ptr<Runner>> make_cpu_runner(const ModelOptions& options);
+
+}  // namespace aorta::engine
