@@ -1,0 +1,118 @@
+#pragma once
+// What passes between admission and its fronts (ZeroMQ, HTTP). Fronts parse and print; admission
+// decides. All calls are on the loop's thread.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "engine/engine.hpp"
+#include "engine/text/text_model.hpp"
+#include "mesh/messages.hpp"
+
+namespace aorta::admission {
+
+enum class OnDisconnect : std::uint8_t { cancel, park, finish };
+
+// A parsed request. Fields and defaults are OpenAI's; what only Aorta has is under `aorta` on the
+// wire: tier, tenant_class, timeout_ms, determinism, on_disconnect.
+struct GenerateRequest {
+  RequestId id;                 // drawn by the front
+  std::string idempotency_key;  // empty: none
+  std::string body_digest;      // of the body, to tell a retry from another request (409)
+  std::string tenant = "default";
+  std::string model;                          // empty or "default": the default model
+  std::vector<engine::ChatMessage> messages;  // chat; else `prompt`, else `prompt_ids`
+  std::optional<std::string> prompt;
+  std::vector<TokenId> prompt_ids;
+  engine::Sampling sampling;  // seed: the client's, or drawn by the front
+  bool seed_given = false;
+  std::vector<std::string> stop;
+  std::optional<std::uint32_t> max_tokens;
+  std::uint32_t min_tokens = 0;
+  bool ignore_eos = false;
+  mesh::Tier tier = mesh::Tier::high;
+  std::uint32_t timeout_ms = 0;  // 0: the configured one
+  mesh::Determinism determinism = mesh::Determinism::prefer;
+  std::optional<OnDisconnect> on_disconnect;  // absent: cancel, or park with an idempotency key
+};
+
+struct Usage {
+  std::uint32_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+};
+
+// ── Admission → front ────────────────────────────────────────────────────────────────────────
+struct Accepted {
+  RequestId request;
+  std::string model;
+  std::uint64_t seed = 0;
+};
+// Not accepted, or a call about an unknown request. status and names are HTTP's and OpenAI's.
+struct Rejected {
+  RequestId request;
+  int status = 400;
+  std::string code;     // queue_full, context_length_exceeded, model_not_found, …
+  std::string message;  // a sentence that says what to do
+  std::string param;    // the field at fault, if one is
+  std::uint32_t retry_after_ms = 0;
+};
+struct Delta {
+  RequestId request;
+  TokenIndex first;          // of `ids`
+  std::vector<TokenId> ids;  // ledger entries since the last Delta to this subscriber
+  std::string text;          // text released by them; may be empty
+};
+struct Waiting {  // still queued or between executors: a sign of life, each second
+  RequestId request;
+};
+struct Done {
+  RequestId request;
+  std::string finish_reason;  // stop | length | cancelled | timeout
+  Usage usage;
+  std::uint32_t epochs = 1;
+  bool same_numerics = true;  // determinism: the whole stream is of one numerics_id
+};
+struct Failed {  // accepted, but ended in an error
+  RequestId request;
+  int status = 500;
+  std::string code;
+  std::string message;
+};
+using ClientEvent = std::variant<Accepted, Rejected, Delta, Waiting, Done, Failed>;
+
+// Sent to a front for one of its connections.
+class Front {
+ public:
+  virtual ~Front() = default;
+  virtual void deliver(ConnectionId connection, const ClientEvent& event) = 0;
+};
+
+struct Readiness {
+  bool ready = false;  // can serve now
+  std::string reason;  // why not
+  std::vector<std::string> models;
+  std::uint32_t open_requests = 0;
+};
+
+// What fronts ask of admission. Connection ids are unique among all fronts of an admission
+// (a front gets its range when it is registered).
+class ClientPort {
+ public:
+  virtual ~ClientPort() = default;
+  virtual void generate(ConnectionId connection, GenerateRequest request) = 0;
+  virtual void cancel(ConnectionId connection, const std::string& tenant, RequestId request) = 0;
+  // Continues the stream at `next` on this connection; what was delivered is skipped.
+  virtual void resume(ConnectionId connection, const std::string& tenant, RequestId request,
+                      TokenIndex next) = 0;
+  // The client is known to be gone: each of its requests does as its on_disconnect says.
+  virtual void gone(ConnectionId connection) = 0;
+  // The client's socket is full (true) or drained (false): deltas are held back in the ledger.
+  virtual void hold(ConnectionId connection, bool held) = 0;
+  virtual Readiness readiness() const = 0;
+  virtual std::vector<mesh::Figure> figures() const = 0;
+  virtual std::string request_json(const std::string& tenant, RequestId request) const = 0;
+};
+
+}  // namespace aorta::admission

@@ -1,0 +1,72 @@
+#pragma once
+// Runs a core on sockets: a CAF actor on the loop's own thread takes batches of messages, ticks and
+// turns posted from other threads, hands them to the core, and flushes what it wants done.
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "mesh/service.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace aorta::actors {
+
+struct HostOptions {
+  std::uint32_t max_message_bytes = 16u << 20;
+  std::uint32_t send_queue_messages = 10000;  // per peer; beyond it messages are dropped, counted
+};
+
+// What one process has one of: the loop, the actor system, the ZeroMQ context, the exit code.
+class Host {
+ public:
+  explicit Host(const HostOptions& options);
+  ~Host();
+  Host(const Host&) = delete;
+
+  boost::asio::io_context& io();
+  // Runs on the calling thread until every shell has left or stop(); returns the exit code: the
+  // first non-zero one that a service left with, else 0.
+  int run();
+  void stop(int exit_code);  // any thread
+  // SIGTERM and SIGINT: drains every shell; a second SIGINT leaves at once with 130. SIGHUP calls
+  // the hook.
+  void handle_signals(std::function<void()> on_hup);
+
+ private:
+  friend class Shell;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+class Shell {
+ public:
+  // `binds`: endpoints of the service's ROUTERs (ipc://, tcp://, inproc://). Throws
+  // std::runtime_error with a sentence when an endpoint cannot be bound.
+  Shell(Host& host, std::unique_ptr<mesh::Service> core, const std::vector<std::string>& binds);
+  virtual ~Shell();
+
+  // Any thread: runs `turn` in the actor's turn on the loop, then flushes the outbox.
+  using Turn = std::function<void(TimePoint now, mesh::Outbox& out)>;
+  void post(Turn turn);
+  // On the loop's thread only, and not from within a turn: the same, at once.
+  void run_turn(const Turn& turn);
+  void begin();  // core.start(); after the subclass is whole
+  mesh::Service& core();
+
+ protected:
+  // After every turn, on the loop's thread: outputs of this kind of service (engine commands,
+  // client events). Must not block.
+  virtual void after_turn(TimePoint now);
+  // The core asked to leave; default: tells the host.
+  virtual void leave(const mesh::Outbox::Leave& leave);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace aorta::actors
