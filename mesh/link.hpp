@@ -15,7 +15,8 @@ class TokenSender {
  public:
   TokenSender(RequestKey key, TokenIndex first);  // index of the first token this epoch generates
   void append(TokenId id, Finish finish);
-  // What has been appended and not yet sent, if anything; marks it sent.
+  // What has been appended and not yet sent, if anything; marks it sent. The finish travels with
+  // the last id, or with no ids at all when those are acknowledged and it is not.
   std::optional<TokenRun> take_unsent();
   void acknowledge(const AckItem& ack);
   // The receiver has a gap, or we must send again after silence: next take_unsent() starts there.
@@ -44,7 +45,7 @@ class TokenReceiver {
   struct Accepted {
     std::vector<TokenId> ids;      // new ones, in order
     Finish finish = Finish::none;  // reached now
-    bool gap = false;              // answer Expect{next()}
+    bool gap = false;              // answer Expect{next()}, once per ack interval is enough
     bool stale = false;            // another epoch's: drop, and Stop it
   };
   Accepted accept(const TokenRun& run);

@@ -1,0 +1,143 @@
+// Two ends of a token stream over a link that loses, repeats and reorders.
+#include "mesh/link.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <random>
+
+namespace aorta::mesh {
+namespace {
+
+const RequestKey key{{1, 2}, Epoch{1}};
+
+TEST(TokenSender, SendsEachIdOnceAndTheFinishWithTheLast) {
+  TokenSender sender(key, TokenIndex{5});
+  EXPECT_FALSE(sender.take_unsent());
+  sender.append(70, Finish::none);
+  sender.append(71, Finish::none);
+  auto run = sender.take_unsent();
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->first, TokenIndex{5});
+  EXPECT_EQ(run->ids, (std::vector<TokenId>{70, 71}));
+  EXPECT_FALSE(sender.take_unsent());
+  sender.append(72, Finish::stop);
+  run = sender.take_unsent();
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->first, TokenIndex{7});
+  EXPECT_EQ(run->finish, Finish::stop);
+  EXPECT_FALSE(sender.take_unsent());
+  EXPECT_EQ(sender.unacknowledged(), 3u);
+}
+
+TEST(TokenSender, AcknowledgedIdsAreForgottenButTheFinishOnlyByComplete) {
+  TokenSender sender(key, TokenIndex{0});
+  for (TokenId id = 0; id < 3; ++id) sender.append(id, Finish::none);
+  sender.append(3, Finish::length);
+  sender.take_unsent();
+  sender.acknowledge({key, TokenIndex{4}, false});
+  EXPECT_EQ(sender.unacknowledged(), 0u);
+  EXPECT_FALSE(sender.complete());
+  sender.rewind_all();
+  auto run = sender.take_unsent();
+  ASSERT_TRUE(run) << "the finish alone must be sent again";
+  EXPECT_TRUE(run->ids.empty());
+  EXPECT_EQ(run->finish, Finish::length);
+  sender.acknowledge({key, TokenIndex{4}, true});
+  EXPECT_TRUE(sender.complete());
+  EXPECT_FALSE(sender.take_unsent());
+}
+
+TEST(TokenSender, IgnoresAcksAndRewindsThatCannotBe) {
+  TokenSender sender(key, TokenIndex{10});
+  sender.append(1, Finish::none);
+  sender.append(2, Finish::none);
+  sender.take_unsent();
+  sender.acknowledge({key, TokenIndex{13}, false});                      // beyond what exists
+  sender.acknowledge({{key.request, Epoch{2}}, TokenIndex{11}, false});  // another epoch's
+  sender.acknowledge({key, TokenIndex{12}, true});                       // not finished
+  EXPECT_FALSE(sender.complete());
+  EXPECT_EQ(sender.unacknowledged(), 0u);
+  sender.rewind(TokenIndex{10});  // already acknowledged
+  sender.rewind(TokenIndex{14});  // not generated
+  EXPECT_FALSE(sender.take_unsent());
+}
+
+TEST(TokenSender, AnAckAfterARewindSkipsWhatArrivedMeanwhile) {
+  TokenSender sender(key, TokenIndex{0});
+  for (TokenId id = 0; id < 6; ++id) sender.append(id, Finish::none);
+  sender.take_unsent();
+  sender.rewind(TokenIndex{2});
+  sender.acknowledge({key, TokenIndex{4}, false});
+  auto run = sender.take_unsent();
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->first, TokenIndex{4});
+  EXPECT_EQ(run->ids, (std::vector<TokenId>{4, 5}));
+}
+
+TEST(TokenReceiver, TakesOverlapsOnceAndReportsGapsAndOtherEpochs) {
+  TokenReceiver receiver(key, TokenIndex{3});
+  auto accepted = receiver.accept({key, TokenIndex{1}, {91, 92, 93, 94}, Finish::none});
+  EXPECT_EQ(accepted.ids, (std::vector<TokenId>{93, 94}));
+  accepted = receiver.accept({key, TokenIndex{6}, {96}, Finish::stop});
+  EXPECT_TRUE(accepted.gap);
+  EXPECT_EQ(accepted.finish, Finish::none) << "a finish beyond a gap is not reached";
+  EXPECT_FALSE(receiver.complete());
+  accepted = receiver.accept({{key.request, Epoch{2}}, TokenIndex{5}, {95}, Finish::none});
+  EXPECT_TRUE(accepted.stale);
+  accepted = receiver.accept({key, TokenIndex{5}, {95, 96}, Finish::stop});
+  EXPECT_EQ(accepted.ids, (std::vector<TokenId>{95, 96}));
+  EXPECT_EQ(accepted.finish, Finish::stop);
+  EXPECT_TRUE(receiver.ack().complete);
+  accepted = receiver.accept({key, TokenIndex{7}, {97}, Finish::none});
+  EXPECT_TRUE(accepted.ids.empty()) << "nothing follows the finish";
+  EXPECT_EQ(receiver.next(), TokenIndex{7});
+}
+
+TEST(TokenReceiver, AnIndexNearTheLimitDoesNotWrap) {
+  TokenReceiver receiver(key, TokenIndex{1});
+  auto accepted = receiver.accept({key, TokenIndex{0xffffffffu}, {1, 2, 3}, Finish::none});
+  EXPECT_TRUE(accepted.gap);
+  EXPECT_EQ(receiver.next(), TokenIndex{1});
+}
+
+// Whatever is lost or repeated on the way, the receiver ends with the ids in order, each once.
+TEST(Link, SurvivesLossRepetitionAndReordering) {
+  for (std::uint32_t seed = 0; seed < 500; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    auto chance = [&](unsigned percent) { return random() % 100 < percent; };
+    const std::uint32_t first = random() % 50, count = 1 + random() % 60;
+    TokenSender sender(key, TokenIndex{first});
+    TokenReceiver receiver(key, TokenIndex{first});
+    std::deque<TokenRun> runs;
+    std::vector<TokenId> ledger;
+    std::uint32_t generated = 0;
+    for (int turn = 0; turn < 2000 && !sender.complete(); ++turn) {
+      if (generated < count && chance(60)) {
+        ++generated;
+        sender.append(static_cast<TokenId>(generated),
+                      generated == count ? Finish::stop : Finish::none);
+      }
+      if (chance(10)) sender.rewind_all();
+      if (auto run = sender.take_unsent(); run && !chance(20)) {
+        runs.push_back(*run);
+        if (chance(20)) runs.push_back(*run);
+        if (chance(20)) std::swap(runs.front(), runs.back());
+      }
+      if (runs.empty() || chance(30)) continue;
+      auto accepted = receiver.accept(runs.front());
+      runs.pop_front();
+      ledger.insert(ledger.end(), accepted.ids.begin(), accepted.ids.end());
+      if (accepted.gap && !chance(20)) sender.rewind(receiver.next());
+      if (!chance(20)) sender.acknowledge(receiver.ack());
+    }
+    EXPECT_TRUE(sender.complete());
+    EXPECT_EQ(sender.unacknowledged(), 0u);
+    ASSERT_EQ(ledger.size(), count);
+    for (std::uint32_t i = 0; i < count; ++i) ASSERT_EQ(ledger[i], static_cast<TokenId>(i + 1));
+  }
+}
+
+}  // namespace
+}  // namespace aorta::mesh
