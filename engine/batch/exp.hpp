@@ -1,29 +1,34 @@
 #pragma once
 // e^x for x <= 0 with the same bits on every machine: additions, multiplications and integer shifts
-// only, no libm. Within 1 ulp or so of the true value; branch-free, so that a loop over it
-// vectorises (element by element, which does not change the bits).
+// only, no libm. Within 1 ulp or so of the true value.
 #include <bit>
 #include <cstdint>
 
 namespace aorta::engine {
 
+// Two at a time (SSE2, which every x86-64 has), element by element the bits of one at a time.
+using TwoDoubles = double __attribute__((vector_size(16)));
+using TwoWords = std::uint64_t __attribute__((vector_size(16)));
+
 // Below this e^x counts as 0: 150,000 such terms are nothing beside the 1 of the largest.
 inline constexpr double exp_underflow = -700.0;
 
-// NaN gives 0, as does anything below exp_underflow.
-inline double exp_nonpositive(double x) {
+// Real is double or TwoDoubles, Bits the integers of its size.
+template <class Real, class Bits>
+inline Real exp_nonpositive_of(Real x) {
   constexpr double log2_e = 1.4426950408889634;
   constexpr double ln2_high = 6.93147180369123816490e-01;  // 33 bits: n · ln2_high is exact
   constexpr double ln2_low = 1.90821492927058770002e-10;
   constexpr double round_to_integer = 0x1.8p52;  // adding it leaves round(x) in the low bits
 
-  const double bounded = x >= exp_underflow ? x : exp_underflow;
-  const double shifted = bounded * log2_e + round_to_integer;
-  const double n = shifted - round_to_integer;
-  const double r = (bounded - n * ln2_high) - n * ln2_low;  // |r| <= ln 2 / 2
+  const Real underflow = exp_underflow + Real{};
+  const Real bounded = x >= underflow ? x : underflow;
+  const Real shifted = bounded * log2_e + round_to_integer;
+  const Real n = shifted - round_to_integer;
+  const Real r = (bounded - n * ln2_high) - n * ln2_low;  // |r| <= ln 2 / 2
 
   // Taylor to r^13 by Horner: the next term is below 5e-18.
-  double p = 1.0 / 6227020800.0;
+  Real p = 1.0 / 6227020800.0 + Real{};
   p = p * r + 1.0 / 479001600.0;
   p = p * r + 1.0 / 39916800.0;
   p = p * r + 1.0 / 3628800.0;
@@ -38,9 +43,15 @@ inline double exp_nonpositive(double x) {
   p = p * r + 1.0;
   p = p * r + 1.0;
 
-  const std::uint64_t exponent = (std::bit_cast<std::uint64_t>(shifted) + 1023) << 52;
-  const double value = p * std::bit_cast<double>(exponent);
-  return x >= exp_underflow ? value : 0.0;
+  const Bits exponent = (std::bit_cast<Bits>(shifted) + 1023) << 52;
+  const Real value = p * std::bit_cast<Real>(exponent);
+  return x >= underflow ? value : Real{};
+}
+
+// NaN gives 0, as does anything below exp_underflow.
+inline double exp_nonpositive(double x) { return exp_nonpositive_of<double, std::uint64_t>(x); }
+inline TwoDoubles exp_nonpositive(TwoDoubles x) {
+  return exp_nonpositive_of<TwoDoubles, TwoWords>(x);
 }
 
 }  // namespace aorta::engine

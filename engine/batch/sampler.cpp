@@ -102,19 +102,29 @@ class Weigher {
     const double weight = exp_nonpositive((logit - largest_) * inverse_temperature_);
     return weight >= min_p_ ? weight : 0.0;
   }
+  TwoDoubles operator()(float first, float second) const {
+    const TwoDoubles logit{first, second};
+    const TwoDoubles weight = exp_nonpositive((logit - largest_) * inverse_temperature_);
+    return weight >= min_p_ ? weight : TwoDoubles{};
+  }
 
  private:
   double largest_, inverse_temperature_, min_p_;
 };
 
 double mass_of(std::span<const float> logits, const Weigher& weigh) {
-  std::array<double, lanes> sum{};
+  std::array<TwoDoubles, lanes / 2> sum{};
   std::size_t i = 0;
   for (; i + lanes <= logits.size(); i += lanes) {
-    for (std::size_t lane = 0; lane < lanes; ++lane) sum[lane] += weigh(logits[i + lane]);
+    for (std::size_t pair = 0; pair < lanes / 2; ++pair) {
+      sum[pair] += weigh(logits[i + 2 * pair], logits[i + 2 * pair + 1]);
+    }
   }
-  for (std::size_t lane = 0; i < logits.size(); ++i, ++lane) sum[lane] += weigh(logits[i]);
-  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+  for (std::size_t lane = 0; i < logits.size(); ++i, ++lane) {
+    sum[lane / 2][lane % 2] += weigh(logits[i]);
+  }
+  const TwoDoubles total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  return total[0] + total[1];
 }
 
 // Calls `visit` for every logit >= bar and some others, ids ascending. `visit` may raise the bar.
