@@ -99,7 +99,7 @@ class Stepper {
 
 // Limits of the batcher, from configuration.
 struct BatchLimits {
-  std::uint32_t slots = 16;          // sequences at once
+  std::uint32_t slots = 16;          // sequences at once; no more than step_tokens are used
   std::uint32_t step_tokens = 256;   // decode rows and prefill positions of one step together
   std::uint32_t blocks = 2048;       // KV blocks in the pool
 };
@@ -125,11 +125,13 @@ class Runner {
   virtual void run(std::span<const RunnerRow> rows, std::span<TokenId> chosen) = 0;
 };
 
-// The continuous batcher over a runner (engine/batch).
+// The continuous batcher over a runner (engine/batch). Its context is the runner's, or what the
+// pool's blocks hold where that is less.
 std::unique_ptr<Stepper> make_stepper(std::unique_ptr<Runner> runner, const BatchLimits& limits);
 
-// The fake model: token = hash(seed, all ids) (engine/fake). Never answers a stop id before
-// `min_answer` tokens; `poison` names a prompt id that aborts the process, as a broken kernel would.
+// The fake model: token = hash(seed, choice, all ids) (engine/fake), printable ASCII 15 times of 16
+// where the vocabulary has it. `poison` names a prompt id that aborts the process, as a broken
+// kernel would; -1: none.
 struct FakeOptions {
   std::uint32_t vocabulary = 256;
   std::uint32_t context_tokens = 8192;

@@ -1,0 +1,88 @@
+// A model without a kernel: the next token is a hash of (seed, choice, all ids), so an answer that
+// was moved, cut or recomputed wrongly shows at once. It can stop, dawdle and crash.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "engine/engine.hpp"
+
+namespace aorta::engine {
+namespace {
+
+// Most answers should read as text where an id is shown as a byte.
+constexpr std::uint32_t first_printable = 32, printable = 95;
+
+class FakeRunner final : public Runner {
+ public:
+  explicit FakeRunner(const FakeOptions& options) : options_(options) {
+    AORTA_CHECK(options.vocabulary > 1, "a fake model needs more than its stop id");
+    info_.model_id = "fake";
+    info_.context_tokens = options.context_tokens;
+    info_.vocabulary = options.vocabulary;
+    const std::string what_tokens_depend_on =
+        fmt::format("fake {} {} {}", options.vocabulary, options.stop_id, options.stop_one_in);
+    info_.numerics_id = fmt::format("{:016x}", stable_hash(what_tokens_depend_on));
+  }
+
+  const EngineInfo& info() const override { return info_; }
+
+  void run(std::span<const RunnerRow> rows, std::span<TokenId> chosen) override {
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      crash_on_poison(rows[i]);
+      if (rows[i].sample) chosen[i] = next_token(rows[i]);
+    }
+    if (options_.step_us > 0) {
+      std::this_thread::sleep_until(begin + std::chrono::microseconds(options_.step_us));
+    }
+  }
+
+ private:
+  void crash_on_poison(const RunnerRow& row) const {
+    if (options_.poison < 0) return;
+    const std::uint32_t end = std::min(row.first + row.count, row.prompt_tokens);
+    for (std::uint32_t position = row.first; position < end; ++position) {
+      if (row.ids[position] != options_.poison) continue;
+      std::fprintf(stderr, "fake engine: the prompt holds the poison id %d\n", options_.poison);
+      std::abort();
+    }
+  }
+
+  TokenId next_token(const RunnerRow& row) const {
+    const std::string_view bytes(reinterpret_cast<const char*>(row.ids.data()),
+                                 row.ids.size_bytes());
+    const std::uint64_t hash = stable_hash(bytes, row.sampling->seed * 31 + row.sampling->choice);
+    const auto banned = [&](TokenId id) {
+      return std::find(row.banned.begin(), row.banned.end(), id) != row.banned.end();
+    };
+    if (options_.stop_one_in > 0 && (hash >> 32) % options_.stop_one_in == 0 &&
+        !banned(options_.stop_id)) {
+      return options_.stop_id;
+    }
+    const bool as_text = options_.vocabulary >= first_printable + printable && hash % 16 != 0;
+    std::uint64_t id =
+        as_text ? first_printable + (hash >> 8) % printable : (hash >> 8) % options_.vocabulary;
+    // The nearest id that is neither banned nor, said by accident, the stop id.
+    for (std::uint32_t tries = 0; tries < options_.vocabulary; ++tries) {
+      const auto token = static_cast<TokenId>(id);
+      if (token != options_.stop_id && !banned(token)) return token;
+      id = (id + 1) % options_.vocabulary;
+    }
+    return 0;
+  }
+
+  FakeOptions options_;
+  EngineInfo info_;
+};
+
+}  // namespace
+
+std::unique_ptr<Runner> make_fake_runner(const FakeOptions& options) {
+  return std::make_unique<FakeRunner>(options);
+}
+
+}  // namespace aorta::engine
