@@ -8,10 +8,7 @@
 
 #include "base/clock.hpp"
 #include "mesh/service.hpp"
-
-namespace boost::asio {
-class io_context;
-}
+#include "mesh/wire_loop.hpp"
 
 namespace aorta::actors {
 
@@ -28,6 +25,7 @@ class Host {
   Host(const Host&) = delete;
 
   boost::asio::io_context& io();
+  mesh::WireLoop& loop();  // for sockets that are not a service's own: the clients' front
   // Runs on the calling thread until every shell has left or stop(); returns the exit code: the
   // first non-zero one that a service left with, else 0.
   int run();
