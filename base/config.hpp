@@ -1,0 +1,98 @@
+#pragma once
+// Every setting of Aorta: a struct per section, its default in place. Ranges and sentences are in
+// the table of config_schema.cpp, from which YAML, `--set`, the environment, `aorta config show`
+// and configs/aorta.yaml all come.
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace aorta {
+
+struct Config {
+  struct Mesh {
+    std::uint32_t port_base = 8080;
+    std::string state_folder;
+    std::string bind = "ipc";
+    std::string advertise;
+    std::string scheduler;
+    std::string monitor;
+    std::string cache;
+    bool insecure = false;
+    std::uint32_t beat_ms = 100;
+    std::uint32_t hello_ms = 200;
+    std::uint32_t max_message_bytes = 16u << 20;
+    std::uint32_t send_queue_messages = 10000;
+  } mesh;
+  struct Model {
+    std::string path;
+    std::string id;
+  } model;
+  struct Node {
+    std::uint32_t executors = 1;
+    std::string name_prefix = "executor";
+    std::uint32_t max_executors = 64;
+    std::uint32_t backoff_first_ms = 100;
+    std::uint32_t backoff_max_ms = 10000;
+    std::uint32_t orphan_drain_ms = 10000;
+  } node;
+  struct Monitor {
+    std::string bind = "127.0.0.1";
+    std::uint32_t report_ms = 1000;
+    std::uint32_t audit_ms = 5000;
+  } monitor;
+  struct Cache {
+    std::string folder;
+    std::uint64_t max_bytes = 64ull << 30;
+  } cache;
+  struct Drain {
+    std::uint32_t drain_s = 30;
+  } drain;
+  struct Log {
+    std::string level = "info";
+    std::string format = "text";
+  } log;
+};
+
+// ── The table ────────────────────────────────────────────────────────────────────────────────
+using Field = std::variant<bool*, std::uint32_t*, std::uint64_t*, double*, std::string*>;
+
+struct Setting {
+  std::string key;                      // "http.max_body_bytes"
+  std::function<Field(Config&)> field;  // where its value lives
+  double min = 0, max = 0;              // numbers only, both inclusive
+  std::vector<std::string> allowed;     // strings only; empty: any text
+  std::string sentence;
+};
+
+struct Section {
+  std::string name;
+  std::string sentence;
+};
+
+const std::vector<Section>& config_sections();  // in the order they are shown
+const std::vector<Setting>& config_settings();  // by section, in the order they are shown
+const Setting* find_setting(std::string_view key);
+// "1 to 65531", "true or false", "one of text, json", "any text".
+std::string allowed_values(const Setting& setting);
+std::string value_text(const Setting& setting, const Config& config);
+
+// ── Loading: defaults, then a file, then the environment, then --set ─────────────────────────
+// Errors say where ("aorta.yaml:12", "--set http.prot", "AORTA_HTTP_PROT"), which key, and what is
+// allowed. All of them are invalid_argument, a file that cannot be read not_found or io.
+Result<void> assign(Config& config, std::string_view key, std::string_view text);
+Result<void> load_yaml(Config& config, const std::string& text, const std::string& name);
+Result<void> load_yaml_file(Config& config, const std::string& path);
+Result<void> load_set(Config& config, const std::string& assignment);  // "a.b=c"
+// Variables AORTA_SECTION_KEY; one that names a section but no setting of it is an error.
+Result<void> load_environment(Config& config, const char* const* environment);
+
+// The whole configuration as commented YAML; of the defaults it is configs/aorta.yaml.
+std::string render_yaml(const Config& config);
+
+}  // namespace aorta
