@@ -177,9 +177,10 @@ struct RunningRequest {
   RequestKey key;
   std::string admission;  // name of its owner
   TokenIndex next;        // next index to be generated
+  bool finished = false;  // to its end: holds no slot, its tail awaits an ack
   template <class Self>
   static auto fields(Self& s) {
-    return std::tie(s.key, s.admission, s.next);
+    return std::tie(s.key, s.admission, s.next, s.finished);
   }
 };
 // Executor → scheduler. Free slots are what is advertised here less what was placed and is neither
@@ -195,7 +196,7 @@ struct ExecutorBeat {
   std::uint64_t steps = 0;  // steps finished since start: progress, not pings
   std::uint32_t median_step_us = 0;
   std::uint32_t prefill_per_second = 0;  // measured tokens/s; 0: not yet
-  std::vector<RunningRequest> running;   // everything that holds a slot
+  std::vector<RunningRequest> running;   // everything that holds a slot or an unacked tail
   template <class Self>
   static auto fields(Self& s) {
     return std::tie(s.state, s.model, s.numerics_id, s.slots_total, s.blocks_total, s.blocks_used,
