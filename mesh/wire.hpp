@@ -38,9 +38,10 @@ class Wire {
   SendResult send(const PeerId& to, const Message& message);
 
   struct Counts {
-    std::uint64_t received = 0, sent = 0, garbage = 0, full = 0, unreachable = 0;
+    std::uint64_t received = 0, sent = 0, garbage = 0;
+    std::uint64_t full = 0, unreachable = 0, too_large = 0;  // not sent
   };
-  Counts counts() const;
+  const Counts& counts() const { return counts_; }
 
  private:
   void on_frames(const std::string& dialled_name, std::vector<Frames>& batch);

@@ -13,7 +13,7 @@ class io_context;
 namespace aorta::mesh {
 
 struct WireLoopOptions {
-  // Sentences about garbage frames and unreachable peers, at most a few a second.
+  // Takes the sentences that trouble() lets through; empty: they are logged as warnings.
   std::function<void(const std::string&)> on_trouble;
 };
 
@@ -26,7 +26,8 @@ class WireLoop {
 
   boost::asio::io_context& io();
   void* zmq_context();  // libzmq's handle: for the wire only
-  // Passes the sentence on unless there were many lately; counts the ones withheld.
+  // What strangers and networks do wrong: the first five of ten seconds are passed on, the rest
+  // counted.
   void trouble(const std::string& sentence);
 
  private:

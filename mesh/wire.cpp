@@ -1,0 +1,146 @@
+#include "mesh/wire.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "mesh/codec.hpp"
+
+namespace aorta::mesh {
+namespace {
+
+constexpr std::size_t max_name_bytes = 64;
+
+bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= max_name_bytes &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_' || c == '.';
+         });
+}
+
+std::string to_routing_id(const PeerId& peer) {
+  return fmt::format("{}#{}", peer.name, peer.incarnation.value);
+}
+
+std::optional<PeerId> from_routing_id(std::string_view id) {
+  const std::size_t hash = id.rfind('#');
+  if (hash == id.npos || !is_name(id.substr(0, hash))) return std::nullopt;
+  PeerId peer{std::string(id.substr(0, hash)), {}};
+  const auto [end, error] =
+      std::from_chars(id.data() + hash + 1, id.data() + id.size(), peer.incarnation.value);
+  if (error != std::errc{} || end != id.data() + id.size() || peer.incarnation.value == 0) {
+    return std::nullopt;
+  }
+  return peer;
+}
+
+// A stranger's bytes for a log line.
+std::string printable(std::string_view bytes) {
+  std::string text(bytes.substr(0, max_name_bytes));
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = '.';
+  }
+  return text;
+}
+
+Result<Message> read_frames(std::span<const std::string> frames) {
+  if (frames.size() != 3) {
+    return Error{ErrorCode::corrupt, fmt::format("{} frames instead of 3", frames.size())};
+  }
+  if (frames[0] != frame_magic) {
+    return Error{ErrorCode::corrupt, fmt::format("the first frame is not {}", frame_magic)};
+  }
+  return decode(std::string_view(frames[1]), frames[2]);
+}
+
+}  // namespace
+
+Wire::Wire(WireLoop& loop, PeerId self, WireOptions options, OnBatch on_batch)
+    : loop_(loop), self_(std::move(self)), options_(options), on_batch_(std::move(on_batch)) {
+  AORTA_CHECK(is_name(self_.name) && self_.incarnation.value != 0,
+              "a service has a name of letters, digits, - _ . and an incarnation");
+}
+
+Wire::~Wire() = default;
+
+Result<std::string> Wire::bind(const std::string& endpoint) {
+  if (!router_) {
+    LoopSocketOptions options{.kind = LoopSocketOptions::Kind::router,
+                              .max_frame_bytes = options_.max_message_bytes,
+                              .send_queue_messages = options_.send_queue_messages};
+    router_ = std::make_unique<LoopSocket>(
+        loop_, options, [this](std::vector<Frames>& batch) { on_frames({}, batch); });
+  }
+  return router_->bind(endpoint);
+}
+
+Result<void> Wire::dial(const std::string& name, const std::string& address) {
+  dealers_.erase(name);
+  LoopSocketOptions options{.kind = LoopSocketOptions::Kind::dealer,
+                            .routing_id = to_routing_id(self_),
+                            .max_frame_bytes = options_.max_message_bytes,
+                            .send_queue_messages = options_.send_queue_messages};
+  auto dealer = std::make_unique<LoopSocket>(
+      loop_, options, [this, name](std::vector<Frames>& batch) { on_frames(name, batch); });
+  if (auto connected = dealer->connect(address); !connected.ok()) return connected.error();
+  dealers_[name] = std::move(dealer);
+  return {};
+}
+
+void Wire::hang_up(const std::string& name) { dealers_.erase(name); }
+
+SendResult Wire::send(const PeerId& to, const Message& message) {
+  const std::string type = encode_type(message), body = encode_body(message);
+  if (body.size() > options_.max_message_bytes) {
+    loop_.trouble(fmt::format("message {} of {} bytes to {} is not sent: a message may have {}",
+                              number_of(message), body.size(), to.name,
+                              options_.max_message_bytes));
+    ++counts_.too_large;
+    return SendResult::full;
+  }
+  SendResult result = SendResult::unreachable;
+  if (router_ && to.incarnation.value != 0) {
+    result = router_->send({to_routing_id(to), frame_magic, type, body});
+  }
+  if (result == SendResult::unreachable) {
+    auto dealer = dealers_.find(to.name);
+    if (dealer != dealers_.end()) result = dealer->second->send({frame_magic, type, body});
+  }
+  ++(result == SendResult::sent   ? counts_.sent
+     : result == SendResult::full ? counts_.full
+                                  : counts_.unreachable);
+  return result;
+}
+
+void Wire::on_frames(const std::string& dialled_name, std::vector<Frames>& batch) {
+  std::vector<Incoming> incoming;
+  incoming.reserve(batch.size());
+  for (const Frames& frames : batch) {
+    std::span<const std::string> rest(frames);
+    std::optional<PeerId> from = PeerId{dialled_name, {}};
+    std::string sender = dialled_name;
+    if (dialled_name.empty()) {
+      sender = rest.front();
+      from = from_routing_id(sender);
+      rest = rest.subspan(1);
+    }
+    auto message = from ? read_frames(rest)
+                        : Result<Message>(Error{ErrorCode::corrupt, "no routing id of a service"});
+    if (message.ok()) {
+      incoming.push_back({std::move(*from), std::move(message).value()});
+      continue;
+    }
+    ++counts_.garbage;
+    loop_.trouble(
+        fmt::format("dropped a message from '{}': {}", printable(sender), message.error().message));
+  }
+  counts_.received += incoming.size();
+  if (!incoming.empty()) on_batch_(std::move(incoming));
+}
+
+}  // namespace aorta::mesh

@@ -1,0 +1,63 @@
+#include "mesh/wire_loop.hpp"
+
+#include <utility>  // before asio.hpp: g++ 12 with C++20 needs it
+
+#include <fmt/format.h>
+#include <zmq.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+
+namespace aorta::mesh {
+
+namespace {
+constexpr int troubles_per_period = 5;
+constexpr Duration trouble_period = std::chrono::seconds(10);
+}  // namespace
+
+struct WireLoop::Impl {
+  void tell(const std::string& sentence) {
+    if (options.on_trouble) {
+      options.on_trouble(sentence);
+    } else {
+      log::warning(sentence);
+    }
+  }
+
+  WireLoopOptions options;
+  boost::asio::io_context io{1};
+  void* zmq = zmq_ctx_new();
+  TimePoint period_began{};
+  int told = 0;
+  std::uint64_t withheld = 0;
+};
+
+WireLoop::WireLoop(WireLoopOptions options) : impl_(std::make_unique<Impl>()) {
+  impl_->options = std::move(options);
+}
+
+WireLoop::~WireLoop() { zmq_ctx_term(impl_->zmq); }
+
+boost::asio::io_context& WireLoop::io() { return impl_->io; }
+void* WireLoop::zmq_context() { return impl_->zmq; }
+
+void WireLoop::trouble(const std::string& sentence) {
+  Impl& state = *impl_;
+  if (const TimePoint at = now(); at - state.period_began >= trouble_period) {
+    if (state.withheld > 0) {
+      state.tell(fmt::format("{} more such warnings were withheld", state.withheld));
+    }
+    state.period_began = at;
+    state.told = 0;
+    state.withheld = 0;
+  }
+  if (state.told++ < troubles_per_period) {
+    state.tell(sentence);
+  } else {
+    ++state.withheld;
+  }
+}
+
+}  // namespace aorta::mesh
