@@ -117,13 +117,14 @@ Result<IpcListener> IpcListener::open(const std::string& path) {
   return listener;
 }
 
+// While the socket is open its inode's number is not given to another file.
 IpcListener::~IpcListener() {
-  if (fd_ >= 0) ::close(fd_);
   struct stat file {};
   if (inode_ != 0 && ::stat(path_.c_str(), &file) == 0 && file.st_dev == device_ &&
       file.st_ino == inode_) {
     ::unlink(path_.c_str());
   }
+  if (fd_ >= 0) ::close(fd_);
 }
 
 }  // namespace aorta::mesh

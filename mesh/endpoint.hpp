@@ -24,7 +24,8 @@ class IpcListener {
   static Result<IpcListener> open(const std::string& path);
   IpcListener(IpcListener&& other) noexcept;
   IpcListener& operator=(IpcListener&&) = delete;
-  ~IpcListener();  // removes the file if it is still ours
+  // Removes the file if it is still ours. The socket must still be open, here or in libzmq.
+  ~IpcListener();
   int fd() const { return fd_; }
   void release_fd() { fd_ = -1; }  // somebody else closes it
 

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <memory>
 
 #include "tests/mesh/temp_dir.hpp"
 
@@ -42,26 +44,40 @@ TEST(IpcListener, IsPrivateAndRemovesItsFile) {
   EXPECT_NE(::access(path.c_str(), F_OK), 0);
 }
 
-TEST(IpcListener, ALivingListenerIsAConflictAndADeadOnesFileIsReplaced) {
+TEST(IpcListener, ALivingListenerIsAConflict) {
   TempDir dir;
-  const std::string path = dir.file("s.sock");
-  auto first = IpcListener::open(path);
+  auto first = IpcListener::open(dir.file("s.sock"));
   ASSERT_TRUE(first.ok());
-  auto second = IpcListener::open(path);
+  auto second = IpcListener::open(dir.file("s.sock"));
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code, ErrorCode::conflict);
   EXPECT_NE(second.error().message.find("in use"), std::string::npos);
-  ::close(first->fd());  // as when its process is killed: the file stays
-  first->release_fd();
+}
+
+TEST(IpcListener, ADeadListenersFileIsReplaced) {
+  TempDir dir;
+  const std::string path = dir.file("s.sock");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path);
+  const int killed = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(::bind(killed, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ::close(killed);
+  ASSERT_EQ(::access(path.c_str(), F_OK), 0);
+  auto listener = IpcListener::open(path);
+  EXPECT_TRUE(listener.ok()) << listener.error().message;
+}
+
+TEST(IpcListener, ASuccessorsFileIsLeftAlone) {
+  TempDir dir;
+  const std::string path = dir.file("s.sock");
+  auto first = std::make_unique<Result<IpcListener>>(IpcListener::open(path));
+  ASSERT_TRUE(first->ok());
+  ::unlink(path.c_str());
+  auto successor = IpcListener::open(path);
+  ASSERT_TRUE(successor.ok());
+  first.reset();
   EXPECT_EQ(::access(path.c_str(), F_OK), 0);
-  {
-    auto third = IpcListener::open(path);
-    ASSERT_TRUE(third.ok()) << third.error().message;
-    {
-      IpcListener dying = std::move(*first);  // not its file any more
-    }
-    EXPECT_EQ(::access(path.c_str(), F_OK), 0);
-  }
 }
 
 TEST(IpcListener, TakesNoOtherFilesPlace) {
