@@ -13,11 +13,11 @@
 
 namespace aorta::engine {
 
-// Element formats of weights, with GGUF's numbers (ggml_type) where it has them.
+// Element formats of weights, with GGUF's numbers (ggml_type).
 enum class WeightType : std::uint32_t { f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q8_0 = 8 };
 
-// A packed weight [rows][columns]: `data` is in the backend's own layout (engine/model/pack.hpp),
-// output row-major in groups of 16 rows. Owned by the pack's mapping.
+// A packed weight [rows][columns]: `data` is in the backend's own layout, output row-major in
+// groups of 16 rows (cpu/weight_formats.hpp). Owned by the pack's mapping.
 struct Weight {
   WeightType type = WeightType::f32;
   std::uint32_t rows = 0;     // outputs
@@ -25,32 +25,40 @@ struct Weight {
   const std::byte* data = nullptr;
 };
 
-// Positions of one sequence inside a step, for attention and the KV write.
-struct Span {
-  std::uint32_t row = 0;       // first row of the step's activations
-  std::uint32_t count = 0;     // rows
-  std::uint32_t position = 0;  // of the first row
+// Consecutive positions of one sequence inside a step, for attention and the KV write.
+struct RowSpan {
+  std::uint32_t row = 0;                  // first row of the step's activations
+  std::uint32_t count = 0;                // rows
+  std::uint32_t position = 0;             // of the first row
   std::span<const std::uint32_t> blocks;  // block table of the sequence
 };
 
 struct AttentionShape {
-  std::uint32_t heads = 0, kv_heads = 0, head_size = 0;
+  std::uint32_t heads = 0, kv_heads = 0;  // heads is a multiple of kv_heads
+  std::uint32_t head_size = 0;            // a multiple of 16, at most 256
 };
 
-// Rows of activations are float32, row-major, [rows][width]; scratch belongs to the backend.
+// Rows of activations are float32, row-major, [rows][width], in the backend's memory; scratch
+// belongs to the backend. Ops are called from one thread and happen in the order of the calls.
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string name() const = 0;  // "cpu-avx512" ...
 
-  // A float buffer of rows × width that lives as long as the backend.
-  virtual float* buffer(std::uint32_t rows, std::uint32_t width) = 0;
+  // Activations of up to max_rows rows, that live as long as the backend.
+  virtual float* buffer(std::uint32_t width) = 0;
+  // What the ops so far have put into a buffer, readable until the next op.
+  virtual std::span<const float> read(const float* buffer, std::size_t size) = 0;
   // KV for `layers` × `blocks` blocks of 16 positions, f16; pages are touched as they are written.
+  // Errors: resource_exhausted.
   virtual Result<void> reserve_kv(std::uint32_t layers, std::uint32_t blocks,
                                   const AttentionShape& shape) = 0;
 
-  // out[rows][columns] = table[ids[r]]
+  // out[r] = table[ids[r]]
   virtual void embed(const Weight& table, std::span<const TokenId> ids, float* out) = 0;
+  // out[i] = x[rows[i]], each `width` long
+  virtual void gather(const float* x, std::span<const std::uint32_t> rows, std::uint32_t width,
+                      float* out) = 0;
   // out[rows][width] = x / sqrt(mean(x²) + epsilon) · weight
   virtual void rms_norm(const float* x, const float* weight, std::uint32_t rows,
                         std::uint32_t width, float epsilon, float* out) = 0;
@@ -61,18 +69,14 @@ class Backend {
     float* out = nullptr;
   };
   virtual void matmul(const float* x, std::uint32_t rows, std::span<const Product> products) = 0;
-  // Rotates q [rows][heads·size] and k [rows][kv_heads·size] in place by `frequencies` (cos and
-  // sin come from a table kept with the pack), then writes k and v of each row into `layer`'s KV.
-  struct RopeTable {
-    const float* cos_sin = nullptr;  // [context][size/2][2]
-    bool interleaved = true;         // pairs (2i, 2i+1), else halves (i, i + size/2)
-  };
-  virtual void rope_and_store(std::uint32_t layer, const AttentionShape& shape,
-                              const RopeTable& rope, std::span<const Span> spans, float* q,
-                              float* k, const float* v) = 0;
+  // Rotates the pairs (2i, 2i+1) of q [rows][heads·size] and k [rows][kv_heads·size] in place by
+  // cos_sin[position][size/2][2], then writes k and v of each row into `layer`'s KV.
+  virtual void rope_and_store(std::uint32_t layer, const float* cos_sin,
+                              std::span<const RowSpan> spans, float* q, float* k,
+                              const float* v) = 0;
   // out[rows][heads·size]: causal softmax(q·kᵀ·scale)·v over each span's own positions.
-  virtual void attention(std::uint32_t layer, const AttentionShape& shape, float scale,
-                         std::span<const Span> spans, const float* q, float* out) = 0;
+  virtual void attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans,
+                         const float* q, float* out) = 0;
   // out = silu(gate) · up, elementwise
   virtual void silu_multiply(const float* gate, const float* up, std::uint32_t rows,
                              std::uint32_t width, float* out) = 0;

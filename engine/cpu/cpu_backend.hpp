@@ -1,0 +1,75 @@
+#pragma once
+// The CPU's ops: each cuts its rows or outputs between the pool's threads and calls the kernels of
+// one instruction set. A thread computes whole outputs, never a part of a sum.
+#include <vector>
+
+#include "engine/backend.hpp"
+#include "engine/cpu/float_environment.hpp"
+#include "engine/cpu/kernels.hpp"
+#include "engine/cpu/paged_kv.hpp"
+#include "engine/cpu/quantised_rows.hpp"
+#include "engine/cpu/thread_pool.hpp"
+
+namespace aorta::engine::cpu {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(const Kernels& kernels, std::uint32_t threads, std::uint32_t max_rows);
+
+  std::string name() const override;
+  float* buffer(std::uint32_t width) override;
+  std::span<const float> read(const float* buffer, std::size_t size) override;
+  Result<void> reserve_kv(std::uint32_t layers, std::uint32_t blocks,
+                          const AttentionShape& shape) override;
+
+  void embed(const Weight& table, std::span<const TokenId> ids, float* out) override;
+  void gather(const float* x, std::span<const std::uint32_t> rows, std::uint32_t width,
+              float* out) override;
+  void rms_norm(const float* x, const float* weight, std::uint32_t rows, std::uint32_t width,
+                float epsilon, float* out) override;
+  void matmul(const float* x, std::uint32_t rows, std::span<const Product> products) override;
+  void rope_and_store(std::uint32_t layer, const float* cos_sin, std::span<const RowSpan> spans,
+                      float* q, float* k, const float* v) override;
+  void attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans, const float* q,
+                 float* out) override;
+  void silu_multiply(const float* gate, const float* up, std::uint32_t rows, std::uint32_t width,
+                     float* out) override;
+  void add(float* x, const float* y, std::uint32_t rows, std::uint32_t width) override;
+
+ private:
+  // A fixed share of `items`, cut evenly by thread.
+  struct Range {
+    std::uint32_t begin, end;
+  };
+  // Below this many elementary operations (a few µs on one core) an op stays on its caller's
+  // thread.
+  static constexpr std::size_t worth_sharing = 32 * 1024;
+
+  // Calls job(Range) on every thread, or on this one alone when `work` (in elementary operations)
+  // is not worth waking the others.
+  template <class Job>
+  void share(std::uint32_t items, std::size_t work, const Job& job) {
+    const FloatEnvironment environment;
+    if (work < worth_sharing || items < 2) return job(Range{0, items});
+    const std::uint64_t threads = pool_.size();
+    pool_.run([&](std::uint32_t thread) {
+      const Range range = {static_cast<std::uint32_t>(items * std::uint64_t{thread} / threads),
+                           static_cast<std::uint32_t>(items * (thread + 1ull) / threads)};
+      if (range.begin < range.end) job(range);
+    });
+  }
+
+  void quantise(const float* x, std::uint32_t rows, std::uint32_t columns);
+  void multiply(const float* x, std::uint32_t rows, const Product& product, Range groups) const;
+  void store_position(std::uint32_t layer, const float* cos_sin, const RowSpan& span,
+                      std::uint32_t index, float* q, float* k, const float* v) const;
+
+  const Kernels& kernels_;
+  const std::uint32_t max_rows_;
+  ThreadPool pool_;
+  PagedKv kv_;
+  QuantisedRows quantised_;
+  std::vector<Memory> buffers_;
+};
+
+}  // namespace aorta::engine::cpu

@@ -1,0 +1,90 @@
+#pragma once
+// What an instruction set provides: one table of functions per instruction set, compiled with that
+// set's flags, chosen at run time. All tables give the same bits for the same input:
+// a sum is always 16 partial sums (lane = index mod 16, ascending) and one fixed tree, a product
+// into a sum is always one fma, and everything else is elementwise (docs/numerics.md).
+#include <cstddef>
+#include <cstdint>
+
+namespace aorta::engine::cpu {
+
+inline constexpr std::uint32_t lanes = 16;            // outputs of a weight group, partial sums
+inline constexpr std::uint32_t quantum = 32;          // activations that share an int8 scale
+inline constexpr std::uint32_t kv_block = 16;         // positions of a KV block
+inline constexpr std::uint32_t attention_tile = 256;  // positions whose softmax is computed at once
+inline constexpr std::uint32_t max_queries = 12;      // queries that share one pass over K and V
+inline constexpr std::uint32_t max_panel_rows = 12;
+inline constexpr std::uint32_t max_head_size = 256;
+
+// A group's codes for 32 columns and 16 outputs, 4-bit and 8-bit; Q4_1's with its scales and
+// minima.
+inline constexpr std::size_t nibble_block_bytes = 256;
+inline constexpr std::size_t byte_block_bytes = 512;
+inline constexpr std::size_t q4_1_block_bytes = nibble_block_bytes + 64;
+
+// Rows of activations quantised to int8 per 32: x ≈ scale · code.
+struct Panel {
+  std::uint32_t rows = 0;                // 1..panel_rows
+  std::uint32_t blocks = 0;              // columns / 32
+  std::int8_t* codes = nullptr;          // [blocks][rows][32]
+  float* scale = nullptr;                // [blocks][rows]
+  float* scaled_sum = nullptr;           // [blocks][rows]: scale · Σ codes, rounded once
+  std::int32_t* negative_sum = nullptr;  // [blocks][rows]: -Σ codes
+};
+
+// out[r · stride + lane] = the panel's row r times the 16 outputs of a packed group.
+using QuantisedMatmul = void (*)(const std::byte* group, const Panel& panel, float* out,
+                                 std::size_t stride);
+
+// The same for unquantised activations: x[r · x_stride + k], `columns` of them.
+struct FloatRows {
+  const float* x = nullptr;
+  std::size_t stride = 0;
+  std::uint32_t rows = 0;
+  std::uint32_t columns = 0;
+};
+using FloatMatmul = void (*)(const std::byte* group, const FloatRows& rows, float* out,
+                             std::size_t stride);
+
+// Queries that read the same KV head of one sequence, in ascending order of `visible`.
+struct AttentionJob {
+  const std::uint16_t* kv = nullptr;      // the head's K in block 0; its V follows
+  std::size_t block_stride = 0;           // in f16 elements
+  const std::uint32_t* blocks = nullptr;  // block table of the sequence
+  std::uint32_t head_size = 0;            // a multiple of 16
+  float scale = 1.0f;
+  std::uint32_t queries = 0;                // 1..max_queries
+  const float* query[max_queries] = {};     // [head_size]
+  float* out[max_queries] = {};             // [head_size]
+  std::uint32_t visible[max_queries] = {};  // positions 0..visible-1
+};
+
+struct Kernels {
+  const char* name = nullptr;
+  std::uint32_t panel_rows = 0;  // rows that its quantised kernels take at once
+
+  void (*quantise)(const float* x, std::size_t stride, const Panel& panel) = nullptr;
+  QuantisedMatmul matmul_q4_0 = nullptr;
+  QuantisedMatmul matmul_q4_1 = nullptr;
+  QuantisedMatmul matmul_q8_0 = nullptr;
+  FloatMatmul matmul_f16 = nullptr;
+  FloatMatmul matmul_f32 = nullptr;
+
+  void (*rms_norm)(const float* x, const float* weight, std::uint32_t width, float epsilon,
+                   float* out) = nullptr;
+  void (*silu_multiply)(const float* gate, const float* up, std::size_t size, float* out) = nullptr;
+  void (*add)(float* x, const float* y, std::size_t size) = nullptr;
+  // Rotates the pairs (2i, 2i+1) of one head by cos_sin[size/2][2].
+  void (*rope)(float* x, const float* cos_sin, std::uint32_t head_size) = nullptr;
+  // Writes one head's k and v into its place for `slot` of a block: K [head_size][16], V
+  // [16][head_size].
+  void (*store_kv)(const float* k, const float* v, std::uint32_t head_size, std::uint32_t slot,
+                   std::uint16_t* kv) = nullptr;
+  void (*attend)(const AttentionJob& job) = nullptr;
+};
+
+const Kernels& kernels_scalar();
+const Kernels& kernels_avx2();    // needs AVX2, FMA, F16C
+const Kernels& kernels_avx512();  // needs AVX-512 F, BW, VL, VNNI
+
+}  // namespace aorta::engine::cpu

@@ -1,0 +1,35 @@
+// The avx2 table. Only this file is compiled with avx2 flags: nothing here may be inlined
+// elsewhere.
+#include "engine/cpu/attention.hpp"
+#include "engine/cpu/elementwise.hpp"
+#include "engine/cpu/kernels.hpp"
+#include "engine/cpu/lanes_avx2.hpp"
+#include "engine/cpu/matmul_avx2.hpp"
+#include "engine/cpu/matmul_float.hpp"
+#include "engine/cpu/quantise.hpp"
+#include "engine/cpu/rms_norm.hpp"
+
+namespace aorta::engine::cpu {
+
+const Kernels& kernels_avx2() {
+  using avx2::Lanes;
+  static constexpr Kernels table = {
+      .name = "avx2",
+      .panel_rows = avx2::rows_at_once,
+      .quantise = quantise<Lanes>,
+      .matmul_q4_0 = avx2::matmul<avx2::Q4_0>,
+      .matmul_q4_1 = avx2::matmul<avx2::Q4_1>,
+      .matmul_q8_0 = avx2::matmul<avx2::Q8_0>,
+      .matmul_f16 = matmul_float<Lanes, std::uint16_t>,
+      .matmul_f32 = matmul_float<Lanes, float>,
+      .rms_norm = rms_norm<Lanes>,
+      .silu_multiply = silu_multiply<Lanes>,
+      .add = add<Lanes>,
+      .rope = rope<Lanes>,
+      .store_kv = store_kv<Lanes>,
+      .attend = attend<Lanes>,
+  };
+  return table;
+}
+
+}  // namespace aorta::engine::cpu

@@ -1,0 +1,42 @@
+#pragma once
+// How weights lie in a pack (sizes: kernels.hpp). 16 outputs form a group, and a group is one
+// stream, in the order the kernels read it, its codes at the bits GGUF gave them:
+//   Q4_1   [columns/32]{ [4][16][4] pairs of codes, f16 d[16], f16 m[16] }
+//   Q4_0   [columns/32]{ [4][16][4] pairs of codes }, then f16 d[columns/32][16]
+//   Q8_0   [columns/32]{ [8][16][4] codes + 128 },    then f16 d[columns/32][16]
+//   F16, F32   [columns][16]
+// A pair of 4-bit codes is (column i low, column i + 16 high), as in GGUF. Groups are padded to
+// 64 bytes and the last one with zero outputs.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "engine/backend.hpp"
+#include "engine/cpu/kernels.hpp"
+
+namespace aorta::engine::cpu {
+
+// One per type, in its own file. To add a format: its numbers and conversions here, its kernel in
+// matmul_*.hpp and in the tables of kernels_*.cpp.
+struct WeightFormat {
+  WeightType type;
+  const char* name;
+  std::uint32_t block_elements;  // columns are a multiple of it
+  std::uint32_t block_bytes;     // of a block in GGUF
+  bool quantised;                // activations are quantised to int8 to meet it
+  std::size_t (*group_bytes)(std::uint32_t columns);
+  // From 16 rows of GGUF blocks (nullptr: a row that does not exist) to a zeroed group.
+  void (*pack_group)(const std::byte* const* rows, std::uint32_t columns, std::byte* group);
+  // One output's weights as floats.
+  void (*unpack_row)(const std::byte* group, std::uint32_t lane, std::uint32_t columns, float* out);
+};
+
+extern const WeightFormat format_f32, format_f16, format_q4_0, format_q4_1, format_q8_0;
+
+// nullptr: a ggml_type that this build has no kernels for.
+const WeightFormat* find_weight_format(std::uint32_t ggml_type);
+std::string supported_weight_types();  // "F32, F16, ..."
+
+std::size_t packed_bytes(const WeightFormat& format, std::uint32_t rows, std::uint32_t columns);
+
+}  // namespace aorta::engine::cpu
