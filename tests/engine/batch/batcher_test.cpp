@@ -166,6 +166,10 @@ TEST(Batcher, RefusesWithASentence) {
   EXPECT_EQ(engine->load().slots_used, 2u);
 }
 
+TEST(Batcher, HasNoMoreSlotsThanAStepHasPositions) {
+  EXPECT_EQ(stepper(stopping(), {16, 5, 64})->load().slots_total, 5u);
+}
+
 TEST(Batcher, StopFreesAtOnceAndLeavesTheOthersAlone) {
   const auto engine = stepper(stopping(), {4, 64, 64});
   for (int n = 1; n <= 3; ++n) ASSERT_TRUE(engine->start(make_sequence(n, 40, 30)));
@@ -221,16 +225,22 @@ TEST(Batcher, WantOfBlocksSendsTheYoungestBack) {
   ASSERT_TRUE(engine->start(make_sequence(2, 30, 60)));
   ASSERT_TRUE(engine->start(make_sequence(3, 60, 10)));
   Answers answers;
-  std::uint32_t preempted = 0;
+  std::uint32_t preempted = 0, prefilled = 0;
   while (engine->load().slots_used == 3) {
     const StepReport report = engine->step();
     ASSERT_TRUE(collect(report, answers));
     preempted += report.preempted;
+    prefilled += report.prefill_tokens;
     ASSERT_GE(engine->load().waiting, 1u);  // the third never fits beside the others
   }
   EXPECT_EQ(preempted, 1u);  // once, and not again and again
   EXPECT_EQ(answers.at(key_of(1)).ids.size(), 60u);
   EXPECT_FALSE(answers.contains(key_of(3)));
+  EXPECT_EQ(prefilled, 30u + 30u);
+  const std::uint32_t known = 30 + static_cast<std::uint32_t>(answers.at(key_of(2)).ids.size());
+  const StepReport again = engine->step();
+  EXPECT_EQ(again.prefill_tokens, known);  // all computed again in one go
+  ASSERT_TRUE(collect(again, answers));
   while (!engine->idle()) ASSERT_TRUE(collect(engine->step(), answers));
   for (int n : {1, 2})
     EXPECT_EQ(answers.at(key_of(n)), undisturbed(options, make_sequence(n, 30, 60)));
