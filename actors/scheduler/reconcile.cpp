@@ -1,0 +1,121 @@
+// Claims compared. Admission says what is open and where; an executor says what it runs.
+//   both          adopted
+//   executor only Stop to it, after some beats
+//   admission only Lost: it comes back with the next epoch, at its old place
+#include <algorithm>
+
+#include "actors/scheduler/scheduler.hpp"
+
+namespace aorta::scheduler {
+
+// A Submit (`asked`: an answer is due), or one line of a beat, which says the same.
+void Scheduler::on_open(const mesh::PeerId& from, const mesh::OpenRequest& open, bool asked,
+                        TimePoint now, mesh::Outbox& out) {
+  auto view = admissions_.find(from.name);
+  if (view == admissions_.end() || view->second.self != from) return;  // not an admission
+  Request* request = find(open.key.request);
+  if (request != nullptr && open.key.epoch < request->key.epoch) return;
+  if (request != nullptr && open.key.epoch == request->key.epoch && request->admission != from) {
+    return;  // an epoch has one owner
+  }
+  if (request == nullptr || open.key.epoch > request->key.epoch) {
+    admit(from, open, now);
+    if (!open.executor.name.empty()) adopt(*find(open.key.request), open.executor, now);
+    return;
+  }
+  request->absent_beats = 0;
+  charge(*request, open.generated_tokens);
+  const bool repeat = asked || now - request->told >= options_.beat_every * 2;
+  if (request->state == Request::State::lost) {
+    if (repeat) tell(*request, now, out);
+  } else if (open.executor.name.empty()) {
+    if (request->state == Request::State::placed && repeat) tell(*request, now, out);
+  } else if (request->state == Request::State::queued || request->executor != open.executor) {
+    adopt(*request, open.executor, now);
+  } else {
+    request->admission_claims = std::min(request->admission_claims, now);
+  }
+}
+
+void Scheduler::on_admission_beat(const mesh::PeerId& from, const mesh::AdmissionBeat& beat,
+                                  TimePoint now, mesh::Outbox& out) {
+  auto view = admissions_.find(from.name);
+  if (view == admissions_.end() || view->second.self != from) return;
+  members_.set_state(from.name, beat.state);
+  view->second.last_beat = now;
+  std::set<RequestId> absent = view->second.requests;
+  for (const mesh::OpenRequest& open : beat.open) {
+    on_open(from, open, false, now, out);
+    absent.erase(open.key.request);
+  }
+  for (RequestId id : absent) {  // its Closed was dropped
+    if (++find(id)->absent_beats >= options_.reconcile_beats) close(id, now);
+  }
+}
+
+void Scheduler::on_executor_beat(const mesh::PeerId& from, const mesh::ExecutorBeat& beat,
+                                 TimePoint now, mesh::Outbox& out) {
+  Executor* executor = executors_.find(from);
+  if (executor == nullptr) return;
+  executors_.beat(*executor, beat, now);
+  members_.set_state(from.name, beat.state);
+  members_.describe(from.name, beat.model, beat.numerics_id);
+  stop_orphans(*executor, now, out);
+  lose_unclaimed(*executor, now, out);
+}
+
+// Its admission must have spoken since: after our own restart the executors' beats may come first.
+void Scheduler::stop_orphans(Executor& executor, TimePoint now, mesh::Outbox& out) {
+  std::erase_if(executor.orphans,
+                [&](const auto& orphan) { return !executor.claimed.contains(orphan.first); });
+  for (const auto& [key, running] : executor.claimed) {
+    Request* request = find(key.request);
+    if (request != nullptr && executor.placed.contains(key)) {
+      charge(*request, running.next.value);
+      executor.orphans.erase(key);
+      continue;
+    }
+    Executor::Orphan& orphan =
+        executor.orphans.try_emplace(key, Executor::Orphan{now}).first->second;
+    ++orphan.beats;
+    const auto admission = admissions_.find(running.admission);
+    const TimePoint patience = settled_at_ + options_.beat_every * options_.missed_beats;
+    const bool spoken = admission == admissions_.end() ? now >= patience
+                                                       : admission->second.last_beat > orphan.since;
+    if (orphan.beats < options_.reconcile_beats || !spoken) continue;
+    out.send(executor.self, mesh::Stop{key});
+    ++stops_total_;
+  }
+}
+
+// Only beats count that were sent after its admission must have sent the Start.
+void Scheduler::lose_unclaimed(Executor& executor, TimePoint now, mesh::Outbox& out) {
+  std::vector<RequestId> lost;
+  for (auto& [key, placement] : executor.placed) {
+    const Request& request = *find(key.request);
+    const bool due =
+        request.admission_claims != never && now - request.admission_claims >= options_.beat_every;
+    if (executor.claimed.contains(key) || !due) {
+      placement.unclaimed_beats = 0;
+    } else if (++placement.unclaimed_beats >= options_.reconcile_beats) {
+      lost.push_back(key.request);
+    }
+  }
+  for (RequestId id : lost) lose(*find(id), mesh::LostReason::unclaimed, false, now, out);
+}
+
+// Adopted at an executor that never came back to us.
+void Scheduler::lose_homeless(TimePoint now, mesh::Outbox& out) {
+  const Duration patience = options_.beat_every * options_.missed_beats;
+  for (auto& [id, request] : requests_) {
+    if (request.state != Request::State::placed || executors_.find(request.executor)) continue;
+    const bool restarted = executors_.find(request.executor.name) != nullptr;
+    if (restarted) {
+      lose(request, mesh::LostReason::superseded, false, now, out);
+    } else if (now - request.placed_at >= patience) {
+      lose(request, mesh::LostReason::dead, false, now, out);
+    }
+  }
+}
+
+}  // namespace aorta::scheduler
