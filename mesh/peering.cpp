@@ -44,12 +44,14 @@ void Peering::dial(const std::string& name, const std::string& address, TimePoin
   auto [it, added] = dialled_.try_emplace(name);
   if (!added && it->second.address == address) return;
   it->second.address = address;
+  std::erase(out.hangups, name);
   out.dials.push_back({name, address});
   say_hello(name, it->second, now, out);
 }
 
 void Peering::hang_up(const std::string& name, Outbox& out) {
   if (dialled_.erase(name) == 0) return;
+  std::erase_if(out.dials, [&](const Outbox::Dial& dial) { return dial.name == name; });
   out.hangups.push_back(name);
   auto peer = peers_.find(name);
   if (peer == peers_.end()) return;
