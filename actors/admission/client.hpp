@@ -44,10 +44,14 @@ struct Usage {
 };
 
 // ── Admission → front ────────────────────────────────────────────────────────────────────────
+// The answer to generate() and to resume(), before any Delta.
 struct Accepted {
   RequestId request;
   std::string model;
   std::uint64_t seed = 0;
+  // The id the caller used. Another than `request` when an idempotency key named an earlier one;
+  // every later event carries `request`.
+  RequestId asked;
 };
 // Not accepted, or a call about an unknown request. status and names are HTTP's and OpenAI's.
 struct Rejected {
@@ -112,6 +116,7 @@ class ClientPort {
   virtual void hold(ConnectionId connection, bool held) = 0;
   virtual Readiness readiness() const = 0;
   virtual std::vector<mesh::Figure> figures() const = 0;
+  // One request as JSON, epochs included; empty when the tenant has no such request.
   virtual std::string request_json(const std::string& tenant, RequestId request) const = 0;
 };
 

@@ -1,0 +1,149 @@
+#pragma once
+// The core of admission: owns the clients and their requests' ledgers. It takes requests or refuses
+// them early, has them placed by the scheduler, follows them from executor to executor, and tells
+// each subscriber each token once and each end once.
+//
+// Where to read on: admission.cpp (messages, time, leaving), admission_clients.cpp (what fronts
+// ask), admission_epochs.cpp (the lives of a request on executors), admission_views.cpp (figures).
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/admission/ack_book.hpp"
+#include "actors/admission/audit.hpp"
+#include "actors/admission/client.hpp"
+#include "actors/admission/options.hpp"
+#include "actors/admission/request_table.hpp"
+#include "actors/admission/shedding.hpp"
+#include "actors/admission/tally.hpp"
+#include "mesh/peering.hpp"
+#include "mesh/service.hpp"
+
+namespace aorta::admission {
+
+class Admission final : public mesh::Service {
+ public:
+  using Models = std::map<std::string, std::shared_ptr<const engine::TextModel>>;
+
+  // `self.address`: where executors dial. `models`: what is served, by id.
+  Admission(mesh::Hello self, AdmissionOptions options, Models models);
+
+  const mesh::Hello& self() const override { return peering_.self(); }
+  void start(TimePoint now, mesh::Outbox& out) override;
+  void receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+               mesh::Outbox& out) override;
+  void unreachable(const mesh::PeerId& peer, TimePoint now, mesh::Outbox& out) override;
+  void drain(TimePoint now, mesh::Outbox& out) override;
+  void tick(TimePoint now, mesh::Outbox& out) override;
+  TimePoint next_tick() const override;
+
+  // What fronts ask: ClientPort, with the time and the outbox of the turn.
+  void generate(ConnectionId connection, GenerateRequest ask, TimePoint now, mesh::Outbox& out);
+  void cancel(ConnectionId connection, const std::string& tenant, RequestId id, TimePoint now,
+              mesh::Outbox& out);
+  void resume(ConnectionId connection, const std::string& tenant, RequestId id, TokenIndex next,
+              TimePoint now, mesh::Outbox& out);
+  void gone(ConnectionId connection, TimePoint now, mesh::Outbox& out);
+  void hold(ConnectionId connection, bool held, TimePoint now, mesh::Outbox& out);
+
+  struct ClientOutput {
+    ConnectionId connection;
+    ClientEvent event;
+  };
+  // What clients are to be told since the last call, in order.
+  std::vector<ClientOutput> take_client_events() { return std::exchange(events_, {}); }
+
+  Readiness readiness(TimePoint now) const;
+  std::vector<mesh::Figure> figures() const;
+  std::string request_json(const std::string& tenant, RequestId id) const;
+  std::string audit() const;
+
+ private:
+  struct Connection {
+    bool held = false;
+    std::set<RequestId> requests;  // it is subscribed to
+  };
+
+  // Messages and time.
+  void dispatch(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+                mesh::Outbox& out);
+  void on_scheduler_message(const mesh::Message& message, TimePoint now, mesh::Outbox& out);
+  void on_executor_message(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+                           mesh::Outbox& out);
+  void on_alarm(Request& request, TimePoint now, mesh::Outbox& out);
+  TimePoint wake(const Request& request) const;
+  void enter(Request& request, State state);
+  void beat(TimePoint now, mesh::Outbox& out);
+  void report(TimePoint now, mesh::Outbox& out);
+  void settle(TimePoint now, mesh::Outbox& out);  // last in every turn
+  void leave(TimePoint now, mesh::Outbox& out);
+  mesh::ServiceState state() const;
+
+  // Clients.
+  void repeat(ConnectionId connection, const GenerateRequest& ask, Request& request, TimePoint now,
+              mesh::Outbox& out);
+  void admit(ConnectionId connection, GenerateRequest ask, std::string model, Duration hold,
+             TimePoint now, mesh::Outbox& out);
+  void accept(Request& request, TimePoint now, mesh::Outbox& out);
+  void release_held(TimePoint now, mesh::Outbox& out);
+  void reject(ConnectionId connection, Rejected rejected);
+  void reject_verdict(ConnectionId connection, RequestId id, const Verdict& verdict);
+  void refuse_held(Request& request, const Verdict& verdict);
+  void attach(ConnectionId connection, RequestId asked, TokenIndex next, Request& request,
+              TimePoint now, mesh::Outbox& out);
+  void unlink(ConnectionId connection, RequestId id);
+  void lost_its_clients(Request& request, TimePoint now, mesh::Outbox& out);
+  void publish(Request& request);
+  void end(Request& request, Outcome outcome, TimePoint now, mesh::Outbox& out);
+  void forget(Request& request);
+  void emit(ConnectionId connection, ClientEvent event);
+  TimePoint deadline_of(const GenerateRequest& ask, TimePoint now) const;
+
+  // Lives on executors.
+  void submit(const Request& request, TimePoint now, mesh::Outbox& out);
+  void begin_epoch(Request& request);
+  void on_placed(const mesh::Placed& placed, TimePoint now, mesh::Outbox& out);
+  void on_lost(const mesh::Lost& lost, TimePoint now, mesh::Outbox& out);
+  void on_tokens(const mesh::PeerId& from, const mesh::Tokens& tokens, TimePoint now,
+                 mesh::Outbox& out);
+  void on_run(Request& request, const mesh::TokenRun& run, const std::string& numerics_id,
+              TimePoint now, mesh::Outbox& out);
+  void on_declined(const mesh::PeerId& from, const mesh::Declined& declined, TimePoint now,
+                   mesh::Outbox& out);
+  void on_executor_joined(const mesh::PeerId& executor, TimePoint now, mesh::Outbox& out);
+  void executor_gone(const mesh::PeerId& executor, mesh::LostReason reason, TimePoint now,
+                     mesh::Outbox& out);
+  void try_unconnected(mesh::Outbox& out);
+  void send_start(Request& request, mesh::Outbox& out);
+  void leave_executor(Request& request, mesh::Outbox& out);
+  void lose(Request& request, mesh::LostReason reason, TimePoint now, mesh::Outbox& out);
+  void park(Request& request, TimePoint now, mesh::Outbox& out);
+  void unpark(Request& request, TimePoint now, mesh::Outbox& out);
+  void send_acks(TimePoint now, mesh::Outbox& out);
+  bool connected(const mesh::PeerId& executor) const;
+  bool crashed_too_often(Request& request, const mesh::Lost& lost) const;
+  void note_latency(Request& request, std::size_t tokens, TimePoint now);
+
+  const AdmissionOptions options_;
+  const Models models_;
+  mesh::Peering peering_;
+  RequestTable table_;
+  Shedding shedding_;
+  AckBook acks_;
+  Tally tally_;
+  std::deque<AuditRecord> ended_;  // the latest
+  std::deque<RequestId> held_;     // in order of arrival; may name some that are held no more
+  std::map<ConnectionId, Connection> connections_;
+  std::vector<ClientOutput> events_;
+  std::uint64_t membership_version_ = 0;
+  TimePoint next_beat_ = never;
+  TimePoint next_report_ = never;
+  bool draining_ = false;
+  TimePoint drain_until_ = never;
+  bool left_ = false;
+};
+
+}  // namespace aorta::admission

@@ -1,0 +1,77 @@
+#include "actors/admission/admission_shell.hpp"
+
+#include "base/result.hpp"
+
+namespace aorta::admission {
+namespace {
+
+constexpr unsigned front_shift = 48;
+
+std::unique_ptr<mesh::Service> as_service(std::unique_ptr<Admission> core) { return core; }
+
+}  // namespace
+
+AdmissionShell::AdmissionShell(actors::Host& host, std::unique_ptr<Admission> core,
+                               const std::vector<std::string>& binds)
+    : Shell(host, as_service(std::move(core)), binds),
+      core_(static_cast<Admission&>(Shell::core())) {}
+
+ConnectionId AdmissionShell::add_front(Front& front) {
+  AORTA_CHECK(fronts_.size() < (1u << 16), "connection ids have 16 bits for the front");
+  fronts_.push_back(&front);
+  return ConnectionId{std::uint64_t{fronts_.size() - 1} << front_shift};
+}
+
+void AdmissionShell::after_turn(TimePoint) {
+  in_turn_ = true;
+  for (const auto& [connection, event] : core_.take_client_events()) {
+    fronts_.at(connection.value >> front_shift)->deliver(connection, event);
+  }
+  in_turn_ = false;
+}
+
+// A front may find its socket full or its client gone while it is told something.
+void AdmissionShell::turn(Turn turn) {
+  if (in_turn_) {
+    post(std::move(turn));
+  } else {
+    run_turn(turn);
+  }
+}
+
+void AdmissionShell::generate(ConnectionId connection, GenerateRequest request) {
+  turn([this, connection, request = std::move(request)](TimePoint now, mesh::Outbox& out) mutable {
+    core_.generate(connection, std::move(request), now, out);
+  });
+}
+
+void AdmissionShell::cancel(ConnectionId connection, const std::string& tenant, RequestId request) {
+  turn([=, this](TimePoint now, mesh::Outbox& out) {
+    core_.cancel(connection, tenant, request, now, out);
+  });
+}
+
+void AdmissionShell::resume(ConnectionId connection, const std::string& tenant, RequestId request,
+                            TokenIndex next) {
+  turn([=, this](TimePoint now, mesh::Outbox& out) {
+    core_.resume(connection, tenant, request, next, now, out);
+  });
+}
+
+void AdmissionShell::gone(ConnectionId connection) {
+  turn([=, this](TimePoint now, mesh::Outbox& out) { core_.gone(connection, now, out); });
+}
+
+void AdmissionShell::hold(ConnectionId connection, bool held) {
+  turn([=, this](TimePoint now, mesh::Outbox& out) { core_.hold(connection, held, now, out); });
+}
+
+Readiness AdmissionShell::readiness() const { return core_.readiness(aorta::now()); }
+
+std::vector<mesh::Figure> AdmissionShell::figures() const { return core_.figures(); }
+
+std::string AdmissionShell::request_json(const std::string& tenant, RequestId request) const {
+  return core_.request_json(tenant, request);
+}
+
+}  // namespace aorta::admission

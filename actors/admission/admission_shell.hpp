@@ -1,0 +1,45 @@
+#pragma once
+// Runs the admission core on sockets, and connects it with the fronts: their calls become turns of
+// its actor, and after each turn its events reach the front of their connection.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/admission/admission.hpp"
+#include "actors/shell.hpp"
+
+namespace aorta::admission {
+
+class AdmissionShell final : public actors::Shell, public ClientPort {
+ public:
+  // `binds`: where executors dial; the core's hello says the address that they are told.
+  AdmissionShell(actors::Host& host, std::unique_ptr<Admission> core,
+                 const std::vector<std::string>& binds);
+
+  // Connection ids of this front are the result and the 2^48 − 1 that follow it. The front outlives
+  // the shell.
+  ConnectionId add_front(Front& front);
+
+  // On the loop's thread.
+  void generate(ConnectionId connection, GenerateRequest request) override;
+  void cancel(ConnectionId connection, const std::string& tenant, RequestId request) override;
+  void resume(ConnectionId connection, const std::string& tenant, RequestId request,
+              TokenIndex next) override;
+  void gone(ConnectionId connection) override;
+  void hold(ConnectionId connection, bool held) override;
+  Readiness readiness() const override;
+  std::vector<mesh::Figure> figures() const override;
+  std::string request_json(const std::string& tenant, RequestId request) const override;
+
+ protected:
+  void after_turn(TimePoint now) override;
+
+ private:
+  void turn(Turn turn);
+
+  Admission& core_;
+  std::vector<Front*> fronts_;
+  bool in_turn_ = false;  // fronts are being told: what they call now is a later turn
+};
+
+}  // namespace aorta::admission

@@ -1,0 +1,58 @@
+// What admission says of itself: readiness, figures, requests, the audit.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "actors/admission/admission.hpp"
+
+namespace aorta::admission {
+
+Readiness Admission::readiness(TimePoint now) const {
+  Readiness readiness{.open_requests = shedding_.open()};
+  for (const auto& [id, model] : models_) readiness.models.push_back(id);
+  const mesh::SchedulerBeat* beat = shedding_.figures(now);
+  if (draining_) {
+    readiness.reason = "draining: no more requests are taken";
+  } else if (beat == nullptr) {
+    readiness.reason = "the scheduler has not been heard from lately";
+  } else if (beat->executors_ready == 0) {
+    readiness.reason = fmt::format("no executor is ready; {} are coming", beat->executors_coming);
+  } else {
+    readiness.ready = true;
+  }
+  return readiness;
+}
+
+std::vector<mesh::Figure> Admission::figures() const {
+  std::vector<mesh::Figure> figures = tally_.figures();
+  for (const Phase phase : {Phase::held, Phase::queued, Phase::placed, Phase::parked}) {
+    for (std::size_t i = 0; i < mesh::tier_count; ++i) {
+      const auto tier = static_cast<mesh::Tier>(i);
+      figures.push_back({"aorta_requests_open",
+                         fmt::format("state=\"{}\",tier=\"{}\"", name_of(phase), name_of(tier)),
+                         double(shedding_.count(phase, tier))});
+    }
+  }
+  const auto gauge = [&](std::string name, double value) {
+    figures.push_back({std::move(name), "", value});
+  };
+  gauge("aorta_ledgers_retained", double(table_.retained()));
+  gauge("aorta_ledgers_retained_bytes", double(table_.retained_bytes()));
+  gauge("aorta_connections_subscribed", double(connections_.size()));
+  return figures;
+}
+
+std::string Admission::request_json(const std::string& tenant, RequestId id) const {
+  if (const Request* request = table_.find(id)) {
+    return request->tenant == tenant ? to_json(record_of(*request)) : std::string();
+  }
+  const auto ended = std::find_if(ended_.rbegin(), ended_.rend(),
+                                  [&](const AuditRecord& record) { return record.id == id; });
+  return ended != ended_.rend() && ended->tenant == tenant ? to_json(*ended) : std::string();
+}
+
+std::string Admission::audit() const {
+  return audit_json({peering_.self().self, tally_, shedding_, table_, ended_});
+}
+
+}  // namespace aorta::admission

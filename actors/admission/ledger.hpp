@@ -1,0 +1,75 @@
+#pragma once
+// What a request was answered, and who was told how much of it: every generated id with its index,
+// the text each id released, the outcome (set exactly once), the subscribers and their cursors. The
+// only authority on what was delivered.
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "actors/admission/client.hpp"
+
+namespace aorta::admission {
+
+struct Outcome {
+  std::string finish_reason;  // stop | length | cancelled | timeout; empty: failed
+  int status = 0;             // of a failure, as in Failed
+  std::string code;
+  std::string message;
+  bool failed() const { return finish_reason.empty(); }
+  const std::string& name() const;  // the finish reason, or "failed"
+};
+
+struct Subscriber {
+  ConnectionId connection;
+  RequestId asked;            // the id it knows the request by
+  TokenIndex next;            // the first id not delivered to it
+  std::size_t text_sent = 0;  // bytes of the text delivered to it
+};
+
+class Ledger {
+ public:
+  Ledger(std::vector<TokenId> prompt, std::uint32_t max_tokens,
+         std::shared_ptr<const engine::TextModel> model, std::vector<std::string> stop_strings);
+
+  const std::vector<TokenId>& prompt() const { return prompt_; }
+  const std::vector<TokenId>& generated() const { return generated_; }
+  const std::string& text() const { return text_.text(); }
+  TokenIndex next() const { return TokenIndex{static_cast<std::uint32_t>(generated_.size())}; }
+  std::uint32_t max_tokens() const { return max_tokens_; }
+  Usage usage() const;
+  std::size_t size_bytes() const;
+
+  // False when one of the ids is in no vocabulary of this model: its executor runs another.
+  bool knows(std::span<const TokenId> ids) const;
+  // Appends ids at next(). `finish` is that of the last id; with Finish::stop the last id is the
+  // stop id and gives no text. Returns how the answer ended, none while it goes on. A stop string
+  // or max_tokens may end it before the last id: the rest is not part of the answer.
+  mesh::Finish append(std::span<const TokenId> ids, mesh::Finish finish);
+
+  // Sets the outcome; a second time is a bug.
+  void close(Outcome outcome);
+  const std::optional<Outcome>& outcome() const { return outcome_; }
+
+  // `next` is at most next(). A connection has one cursor: attaching again moves it.
+  void attach(ConnectionId connection, RequestId asked, TokenIndex next);
+  bool detach(ConnectionId connection);  // false: was not attached
+  std::vector<Subscriber>& subscribers() { return subscribers_; }
+  const std::vector<Subscriber>& subscribers() const { return subscribers_; }
+  // What the subscriber has not got; its cursor moves to the end.
+  std::optional<Delta> take_delta(RequestId request, Subscriber& subscriber) const;
+
+ private:
+  std::size_t text_end(TokenIndex next) const;  // bytes of text released by the ids before `next`
+
+  std::vector<TokenId> prompt_;
+  std::vector<TokenId> generated_;
+  std::vector<std::uint32_t> text_ends_;  // size of the text after each generated id
+  std::uint32_t max_tokens_;
+  std::shared_ptr<const engine::TextModel> model_;
+  engine::TextStream text_;
+  std::optional<Outcome> outcome_;
+  std::vector<Subscriber> subscribers_;
+};
+
+}  // namespace aorta::admission

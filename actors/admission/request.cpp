@@ -1,0 +1,63 @@
+#include "actors/admission/request.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace aorta::admission {
+
+std::string_view name_of(Phase phase) {
+  static constexpr std::array<std::string_view, phase_count> names{"held", "queued", "placed",
+                                                                   "parked", "ended"};
+  return names[static_cast<std::size_t>(phase)];
+}
+
+std::string_view name_of(mesh::Tier tier) {
+  static constexpr std::array<std::string_view, mesh::tier_count> names{"urgent", "high", "normal"};
+  const auto index = static_cast<std::size_t>(tier);
+  return index < names.size() ? names[index] : "unknown";
+}
+
+std::string_view name_of(mesh::LostReason reason) {
+  static constexpr std::array<std::string_view, 8> names{
+      "dead", "stalled", "superseded", "draining", "preempted", "refused", "unclaimed", "lease"};
+  const auto index = static_cast<std::size_t>(reason);
+  return index < names.size() ? names[index] : "unknown";
+}
+
+void Request::begin_epoch_record() {
+  if (epochs.size() == epoch_records) epochs.erase(epochs.begin());
+  epochs.push_back({.epoch = epoch, .first = ledger.next()});
+}
+
+mesh::OpenRequest Request::open(TimePoint now) const {
+  mesh::OpenRequest open;
+  open.key = key();
+  open.tier = tier;
+  open.tenant = tenant;
+  open.model = model;
+  open.prompt_tokens = static_cast<std::uint32_t>(ledger.prompt().size());
+  open.generated_tokens = ledger.next().value;
+  open.max_tokens = ledger.max_tokens();
+  open.waited_ms = static_cast<std::uint32_t>(to_ms(now - arrived));
+  // 0 means no deadline, so one that is about to pass still says 1.
+  open.remaining_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(1, to_ms(deadline - now)));
+  open.numerics_id = numerics_id;
+  open.determinism = determinism;
+  if (const Placed* placed = this->placed()) open.executor = placed->executor;
+  return open;
+}
+
+mesh::Start Request::start(std::uint32_t lease_ms) const {
+  mesh::Start start;
+  start.key = key();
+  start.prompt = ledger.prompt();
+  start.generated = ledger.generated();
+  start.max_tokens = ledger.max_tokens();
+  start.min_tokens = min_tokens;
+  start.stop_ids = stop_ids;
+  start.sampling = sampling;
+  start.lease_ms = lease_ms;
+  return start;
+}
+
+}  // namespace aorta::admission

@@ -1,0 +1,93 @@
+#pragma once
+// One request from its arrival to the end of its retention, and the one state it is in.
+//
+//   held ──▶ queued ◀──▶ placed          held: not accepted yet, no executor is ready
+//             │  ▲          │            queued: at the scheduler
+//             ▼  │          ▼            placed: on an executor, whether started yet or not
+//            parked ──▶   ended          parked: the client is gone, nothing runs
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "actors/admission/ledger.hpp"
+#include "base/clock.hpp"
+#include "mesh/link.hpp"
+
+namespace aorta::admission {
+
+struct Held {
+  TimePoint until;
+};
+struct Queued {};
+struct Placed {
+  mesh::PeerId executor;
+  mesh::TokenReceiver receiver;
+  bool started = false;       // Start was sent while the executor was connected
+  bool heard = false;         // something of this epoch has come: the executor has it
+  TimePoint join_by = never;  // the executor is not connected: placed anew then
+  TimePoint next_expect{};    // gaps are asked for once in a while, not at every step
+};
+struct Parked {
+  TimePoint until;
+};
+struct Ended {
+  TimePoint forget_at;
+};
+using State = std::variant<Held, Queued, Placed, Parked, Ended>;
+enum class Phase : std::uint8_t { held, queued, placed, parked, ended };  // State's index
+inline constexpr std::size_t phase_count = 5;
+std::string_view name_of(Phase phase);
+std::string_view name_of(mesh::Tier tier);
+std::string_view name_of(mesh::LostReason reason);
+
+// What one epoch came to, for the audit.
+struct EpochRecord {
+  Epoch epoch;
+  std::string executor;  // empty: never placed
+  TokenIndex first;      // index of the first token it could bring
+  std::optional<mesh::LostReason> lost;
+};
+inline constexpr std::size_t epoch_records = 16;  // the latest are kept
+
+struct Request {
+  RequestId id;
+  std::string tenant;
+  std::string model;
+  std::string idempotency_key;
+  std::string body_digest;
+  mesh::Tier tier{};
+  mesh::Determinism determinism{};
+  OnDisconnect on_disconnect{};
+  mesh::SamplingFields sampling;
+  std::uint32_t min_tokens = 0;
+  std::vector<TokenId> stop_ids;
+  Ledger ledger;
+
+  TimePoint arrived{};
+  TimePoint deadline{};
+  TimePoint last_token{};    // or arrival: latencies are measured from it
+  TimePoint next_waiting{};  // when its clients get a sign of life, if no token has come
+  TimePoint alarm = never;   // its place in RequestTable's alarms
+
+  State state = Queued{};
+  Epoch epoch{1};
+  std::vector<EpochRecord> epochs;
+  std::uint32_t crashes = 0;  // counted ones, each epoch's once
+  Epoch last_crash{0};
+  std::string numerics_id;  // of the tokens so far
+  bool same_numerics = true;
+
+  Phase phase() const { return static_cast<Phase>(state.index()); }
+  bool accepted() const { return phase() != Phase::held; }
+  Placed* placed() { return std::get_if<Placed>(&state); }
+  const Placed* placed() const { return std::get_if<Placed>(&state); }
+  mesh::RequestKey key() const { return {id, epoch}; }
+  void begin_epoch_record();
+  mesh::OpenRequest open(TimePoint now) const;  // as the scheduler is told
+  mesh::Start start(std::uint32_t lease_ms) const;
+};
+
+}  // namespace aorta::admission
