@@ -1,0 +1,14 @@
+#pragma once
+// `messages` and `prompt` of a request: what the model is asked.
+#include "actors/admission/client.hpp"
+#include "actors/fronts/fields.hpp"
+
+namespace aorta::fronts {
+
+// OpenAI's message objects. Names of fields that are ignored are added to `ignored`.
+void parse_messages(Fields& fields, admission::GenerateRequest& request,
+                    std::vector<std::string>& ignored);
+// A string, a list of one string, or a list of token ids.
+void parse_prompt(Fields& fields, admission::GenerateRequest& request);
+
+}  // namespace aorta::fronts

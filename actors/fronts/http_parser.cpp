@@ -1,0 +1,101 @@
+#include "actors/fronts/http_parser.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+namespace aorta::fronts {
+
+namespace http = boost::beast::http;
+using boost::beast::error_code;
+
+struct HttpParser::Beast {
+  http::request_parser<http::string_body> parser;
+};
+
+HttpParser::HttpParser(const HttpOptions& options)
+    : options_(options), beast_(std::make_unique<Beast>()) {
+  beast_->parser.header_limit(options.max_header_bytes);
+  beast_->parser.body_limit(options.max_body_bytes);
+}
+
+HttpParser::~HttpParser() = default;
+
+HttpParser::Progress HttpParser::fail(int status, std::string code, std::string message) {
+  error_ = {status, std::move(code), std::move(message), "", 0};
+  return Progress::error;
+}
+
+HttpParser::Progress HttpParser::parse(std::string& input) {
+  auto& parser = beast_->parser;
+  while (!parser.is_done()) {
+    error_code error;
+    const std::size_t used =
+        parser.put(boost::asio::const_buffer(input.data(), input.size()), error);
+    input.erase(0, used);
+    if (error == http::error::need_more) {
+      error = {};
+      // Chunk headers and trailers must fit as a header does.
+      if (used == 0 && input.size() >= options_.max_header_bytes) error = http::error::header_limit;
+      if (used == 0 && !error) return Progress::more;
+    }
+    if (error == http::error::header_limit) {
+      return fail(431, "header_too_large",
+                  fmt::format("The header is larger than {} bytes.", options_.max_header_bytes));
+    }
+    if (error == http::error::body_limit) {
+      return fail(413, "body_too_large",
+                  fmt::format("The body is larger than {} bytes.", options_.max_body_bytes));
+    }
+    if (error == http::error::bad_version) {
+      return fail(505, "bad_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.");
+    }
+    if (error) return refuse(error.message());
+    if (parser.is_header_done() && !header_told_) {
+      header_told_ = true;
+      if (!http_1_0() && parser.get().find(http::field::host) == parser.get().end()) {
+        return refuse("the Host header is missing");
+      }
+      parser.eager(true);
+      return Progress::header;
+    }
+    if (input.empty() && !parser.is_done()) return Progress::more;
+  }
+  return Progress::whole;
+}
+
+HttpParser::Progress HttpParser::refuse(const std::string& why) {
+  return fail(400, "bad_request", "This is not an HTTP request: " + why + ".");
+}
+
+bool HttpParser::keep_alive() const { return beast_->parser.keep_alive(); }
+bool HttpParser::http_1_0() const { return beast_->parser.get().version() < 11; }
+
+bool HttpParser::expects_continue() const {
+  return boost::beast::iequals(beast_->parser.get()[http::field::expect], "100-continue");
+}
+
+std::uint64_t HttpParser::most_body_bytes() const {
+  if (beast_->parser.chunked()) return options_.max_body_bytes;
+  return beast_->parser.content_length().value_or(0);
+}
+
+HttpRequest HttpParser::take() {
+  auto message = beast_->parser.release();
+  const auto text = [&](auto name) {
+    const auto value = message[name];
+    return std::string(value.data(), value.size());
+  };
+  HttpRequest request;
+  request.method = {message.method_string().data(), message.method_string().size()};
+  request.target = {message.target().data(), message.target().size()};
+  request.request_id = text("X-Request-Id");
+  request.idempotency_key = text("Idempotency-Key");
+  request.tier = text("X-Aorta-Tier");
+  request.last_event_id = text("Last-Event-ID");
+  request.body = std::move(message.body());
+  return request;
+}
+
+}  // namespace aorta::fronts

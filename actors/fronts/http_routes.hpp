@@ -1,0 +1,45 @@
+#pragma once
+// Which answer belongs to which request line. Nothing here waits: a request is answered at once,
+// or opens an exchange with admission.
+#include <string>
+#include <variant>
+
+#include "actors/admission/client.hpp"
+#include "actors/fronts/http_exchange.hpp"
+
+namespace aorta::fronts {
+
+struct ResumeCall {
+  std::string tenant;
+  RequestId request;
+  TokenIndex next;
+};
+
+// What to ask of admission, and how its answer is to be written.
+struct Opening {
+  HttpExchange::Plan plan;
+  std::variant<admission::GenerateRequest, ResumeCall> call;
+};
+
+class HttpRoutes {
+ public:
+  // `started`: seconds since 1970, what models say of when they were made.
+  HttpRoutes(const admission::ClientPort& port, std::int64_t started);
+
+  // Either names the request in X-Request-Id: as the client does, else by its own id.
+  using Routed = std::variant<HttpResponse, Opening>;
+  Routed route(const HttpRequest& request) const;
+
+ private:
+  Routed find(const HttpRequest& request) const;
+  Routed generate(const HttpRequest& request, Shape shape) const;
+  Routed resume(const HttpRequest& request, std::string_view id) const;
+  HttpResponse read(std::string_view path) const;
+  HttpResponse read_model(std::string_view name) const;
+  HttpResponse read_request(std::string_view id) const;
+
+  const admission::ClientPort& port_;
+  std::int64_t started_;
+};
+
+}  // namespace aorta::fronts
