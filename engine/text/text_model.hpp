@@ -9,6 +9,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "engine/text/stop_matcher.hpp"
 
 namespace aorta::engine {
 
@@ -26,7 +27,8 @@ class TextModel {
   virtual std::uint32_t vocabulary() const = 0;
   virtual std::uint32_t context_tokens() const = 0;
   // Text to ids. parse_special: text such as <|im_end|> becomes its special id. add_bos follows
-  // the file's own tokenizer.ggml.add_bos_token when `add_special`.
+  // the file's own tokenizer.ggml.add_bos_token when `add_special`, and never makes a second BOS:
+  // a rendered chat often begins with its own.
   virtual std::vector<TokenId> encode(std::string_view text, bool parse_special,
                                       bool add_special) const = 0;
   // The exact bytes of one id (special ids: their text); may stop inside a UTF-8 character.
@@ -36,7 +38,8 @@ class TextModel {
   // No prompt of more bytes than context_tokens × this can fit the context.
   virtual std::size_t longest_token_bytes() const = 0;
   // The file's own chat template. Errors: invalid_argument (raise_exception of the template, a role
-  // it refuses), unsupported.
+  // it refuses), unsupported (the file has none, or a construct of it), resource_exhausted (the
+  // template runs on and on).
   virtual Result<std::string> render(const std::vector<ChatMessage>& messages,
                                      bool add_generation_prompt) const = 0;
 };
@@ -56,9 +59,10 @@ class TextStream {
 
  private:
   void push_bytes(std::string_view bytes);
+  void push_text(std::string_view text);
   void release(bool all);
   std::shared_ptr<const TextModel> model_;
-  std::vector<std::string> stops_;
+  StopMatcher stops_;
   std::string partial_;  // bytes of an unfinished UTF-8 character
   std::string held_;     // text that may begin a stop string
   std::string text_;

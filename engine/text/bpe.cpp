@@ -1,0 +1,122 @@
+#include "engine/text/bpe.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "base/result.hpp"
+
+namespace aorta::engine {
+namespace {
+
+// Up to this length scanning beats the queue's bookkeeping; nearly every word is shorter.
+constexpr std::size_t longest_scanned = 32;
+
+std::uint64_t pair_of(TokenId left, TokenId right) {
+  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
+         static_cast<std::uint32_t>(right);
+}
+
+}  // namespace
+
+MergeTable::MergeTable(std::size_t merges)
+    : slots_(std::bit_ceil(merges * 2 + 2)),
+      shift_(64 - static_cast<std::uint32_t>(std::countr_zero(slots_.size()))) {}
+
+// Fibonacci hashing spreads the pair over the high bits; collisions go to the next slot.
+std::size_t MergeTable::slot_of(std::uint64_t pair) const {
+  std::size_t slot = pair * 0x9E3779B97F4A7C15ull >> shift_;
+  while (slots_[slot].pair != Slot::empty && slots_[slot].pair != pair) {
+    slot = (slot + 1) & (slots_.size() - 1);
+  }
+  return slot;
+}
+
+void MergeTable::insert(TokenId left, TokenId right, Merge merge) {
+  AORTA_CHECK(left >= 0 && right >= 0, "token ids are not negative");
+  const std::uint64_t pair = pair_of(left, right);
+  Slot& slot = slots_[slot_of(pair)];
+  if (slot.pair == Slot::empty) slot = {pair, merge};
+}
+
+Merge MergeTable::find(TokenId left, TokenId right) const {
+  return slots_[slot_of(pair_of(left, right))].merge;
+}
+
+void Merger::merge(std::vector<TokenId>& ids) {
+  if (ids.size() <= longest_scanned) {
+    merge_scanning(ids);
+  } else {
+    merge_queued(ids);
+  }
+}
+
+// pairs_[i] is the merge of ids[i] and ids[i + 1].
+void Merger::merge_scanning(std::vector<TokenId>& ids) {
+  if (ids.size() < 2) return;
+  pairs_.clear();
+  for (std::size_t i = 0; i + 1 < ids.size(); ++i) {
+    pairs_.push_back(table_.find(ids[i], ids[i + 1]));
+  }
+  while (!pairs_.empty()) {
+    const auto best =
+        std::min_element(pairs_.begin(), pairs_.end(),
+                         [](const Merge& a, const Merge& b) { return a.rank < b.rank; });
+    if (best->rank == Merge::no_rank) return;
+    const auto at = best - pairs_.begin();
+    ids[at] = best->result;
+    ids.erase(ids.begin() + at + 1);
+    pairs_.erase(best);
+    const auto pair_count = static_cast<std::ptrdiff_t>(pairs_.size());
+    if (at > 0) pairs_[at - 1] = table_.find(ids[at - 1], ids[at]);
+    if (at < pair_count) pairs_[at] = table_.find(ids[at], ids[at + 1]);
+  }
+}
+
+void Merger::enqueue(std::int32_t left, std::int32_t right) {
+  if (left < 0 || right < 0) return;
+  const TokenId left_id = symbols_[left].id, right_id = symbols_[right].id;
+  const Merge merge = table_.find(left_id, right_id);
+  if (merge.rank == Merge::no_rank) return;
+  heap_.push_back({merge.rank, left, right, left_id, right_id, merge.result});
+}
+
+void Merger::merge_queued(std::vector<TokenId>& ids) {
+  const auto later = [](const Candidate& a, const Candidate& b) {
+    return a.rank != b.rank ? a.rank > b.rank : a.left > b.left;
+  };
+  if (ids.empty()) return;
+  AORTA_CHECK(ids.size() < (1ull << 31), "a piece of text is addressed by 31 bits");
+  const auto count = static_cast<std::int32_t>(ids.size());
+  symbols_.clear();
+  heap_.clear();
+  for (std::int32_t i = 0; i < count; ++i) {
+    symbols_.push_back({ids[i], i - 1, i + 1 < count ? i + 1 : -1});
+  }
+  for (std::int32_t i = 0; i + 1 < count; ++i) enqueue(i, i + 1);
+  std::make_heap(heap_.begin(), heap_.end(), later);
+
+  while (!heap_.empty()) {
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    const Candidate best = heap_.back();
+    heap_.pop_back();
+    Symbol& left = symbols_[best.left];
+    Symbol& right = symbols_[best.right];
+    const bool stale = !left.alive || !right.alive || left.next != best.right ||
+                       left.id != best.left_id || right.id != best.right_id;
+    if (stale) continue;
+    left.id = best.result;
+    left.next = right.next;
+    right.alive = false;
+    if (right.next >= 0) symbols_[right.next].previous = best.left;
+    for (const auto& [a, b] : {std::pair{left.previous, best.left}, {best.left, left.next}}) {
+      const std::size_t before = heap_.size();
+      enqueue(a, b);
+      if (heap_.size() > before) std::push_heap(heap_.begin(), heap_.end(), later);
+    }
+  }
+  ids.clear();
+  for (std::int32_t i = 0; i >= 0; i = symbols_[i].next) ids.push_back(symbols_[i].id);
+}
+
+}  // namespace aorta::engine

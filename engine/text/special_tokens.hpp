@@ -1,0 +1,36 @@
+#pragma once
+// Finds tokens that are matched as a whole, before any pre-tokenizer runs: leftmost, then longest.
+#include <array>
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "engine/text/vocabulary.hpp"
+
+namespace aorta::engine {
+
+class SpecialTokens {
+ public:
+  // Views into `vocabulary`, which must outlive this. `with_control`: control tokens too, not only
+  // user-defined ones.
+  SpecialTokens(const Vocabulary& vocabulary, bool with_control);
+
+  struct Match {
+    std::size_t start = std::string_view::npos;  // npos: none
+    std::size_t length = 0;
+    TokenId id = 0;
+  };
+  // The first match at or after `from`.
+  Match find(std::string_view text, std::size_t from) const;
+
+ private:
+  struct Entry {
+    std::string_view text;
+    TokenId id = 0;
+  };
+  std::array<std::vector<Entry>, 256> by_first_byte_;  // longest first
+  std::string first_bytes_;                            // those with entries
+};
+
+}  // namespace aorta::engine

@@ -1,0 +1,103 @@
+#include "engine/text/vocabulary.hpp"
+
+#include <algorithm>
+
+#include "engine/text/byte_alphabet.hpp"
+
+namespace aorta::engine {
+namespace {
+
+Error corrupt(const GgufFile& file, const std::string& sentence) {
+  return {ErrorCode::corrupt, file.path() + ": " + sentence};
+}
+
+// Control and user-defined tokens are spelt as they are read; the others in the byte alphabet.
+bool is_spelt_in_alphabet(TokenType type) {
+  return type == TokenType::normal || type == TokenType::unused || type == TokenType::byte;
+}
+
+}  // namespace
+
+Result<Vocabulary> Vocabulary::read(const GgufFile& file) {
+  const auto model = file.get_string("tokenizer.ggml.model");
+  if (!model) return corrupt(file, "it has no tokenizer (tokenizer.ggml.model is missing)");
+  if (*model != "gpt2") {
+    return Error{ErrorCode::unsupported, file.path() + ": the tokenizer kind \"" +
+                                             std::string(*model) +
+                                             "\" is not supported; byte-level BPE (\"gpt2\") is"};
+  }
+  Vocabulary vocabulary;
+  if (const Result<void> read = vocabulary.read_tokens(file); !read) return read.error();
+  const auto bos = vocabulary.read_id(file, "tokenizer.ggml.bos_token_id");
+  if (!bos) return bos.error();
+  vocabulary.bos_ = *bos;
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
+    const auto id = vocabulary.read_id(file, key);
+    if (!id) return id.error();
+    if (!*id) continue;
+    auto& stops = vocabulary.stop_ids_;
+    if (std::find(stops.begin(), stops.end(), **id) == stops.end()) stops.push_back(**id);
+    if (!vocabulary.eos_) vocabulary.eos_ = *id;
+  }
+  return vocabulary;
+}
+
+Result<void> Vocabulary::read_tokens(const GgufFile& file) {
+  const auto tokens = file.get_strings("tokenizer.ggml.tokens");
+  if (!tokens || tokens->empty()) return corrupt(file, "tokenizer.ggml.tokens is missing or empty");
+  if (tokens->size() > (1u << 24)) {
+    return corrupt(file, "tokenizer.ggml.tokens has more than 16777216 entries");
+  }
+  const auto types = file.get_ints("tokenizer.ggml.token_type");
+  if (types && types->size() != tokens->size()) {
+    return corrupt(file, "tokenizer.ggml.token_type and tokenizer.ggml.tokens differ in length");
+  }
+  types_.assign(tokens->size(), TokenType::normal);
+  for (std::size_t id = 0; id < tokens->size(); ++id) {
+    const std::string_view spelling = (*tokens)[id];
+    const int type = types ? (*types)[id] : static_cast<int>(TokenType::normal);
+    if (type < 1 || type > 6) {
+      return corrupt(file, "token " + std::to_string(id) + " has the unknown type " +
+                               std::to_string(type) + " in tokenizer.ggml.token_type");
+    }
+    types_[id] = static_cast<TokenType>(type);
+    arena_ +=
+        is_spelt_in_alphabet(types_[id]) ? bytes_of_spelling(spelling) : std::string(spelling);
+    longest_token_bytes_ = std::max(longest_token_bytes_, arena_.size() - starts_.back());
+    starts_.push_back(arena_.size());
+  }
+  return {};
+}
+
+Result<std::optional<TokenId>> Vocabulary::read_id(const GgufFile& file,
+                                                   const std::string& key) const {
+  const auto id = file.get_uint(key);
+  if (!id) return std::optional<TokenId>();
+  if (*id >= size()) {
+    return corrupt(file, key + " is " + std::to_string(*id) + ", outside the vocabulary of " +
+                             std::to_string(size()));
+  }
+  return std::optional(static_cast<TokenId>(*id));
+}
+
+std::string_view Vocabulary::bytes(TokenId id) const {
+  if (!contains(id)) return {};
+  return std::string_view(arena_).substr(starts_[id], starts_[id + 1] - starts_[id]);
+}
+
+bool Vocabulary::is_control(TokenId id) const {
+  if (!contains(id)) return false;
+  const TokenType type = types_[id];
+  return type == TokenType::control || type == TokenType::unknown || type == TokenType::unused;
+}
+
+Spellings spellings_of(const std::vector<std::string_view>& tokens) {
+  Spellings spellings;
+  spellings.reserve(tokens.size());
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    spellings.emplace(tokens[id], static_cast<TokenId>(id));
+  }
+  return spellings;
+}
+
+}  // namespace aorta::engine
