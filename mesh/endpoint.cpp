@@ -31,16 +31,6 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
-// Whether a process listens at the path: a dead one's file refuses connections.
-bool listened_to(const sockaddr_un& address) {
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return false;
-  const int rc = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  const bool alive = rc == 0 || errno == EAGAIN;  // EAGAIN: its backlog is full
-  ::close(fd);
-  return alive;
-}
-
 Result<void> check_tcp(const std::string& endpoint) {
   const std::string_view rest = std::string_view(endpoint).substr(tcp_scheme.size());
   const std::size_t colon = rest.rfind(':');
@@ -80,6 +70,16 @@ Result<void> check_endpoint(const std::string& endpoint) {
   return {};
 }
 
+bool is_listened_to(const std::string& path) {
+  const sockaddr_un address = address_of(path);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return false;
+  const int rc = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const bool alive = rc == 0 || errno == EAGAIN;  // EAGAIN: its backlog is full
+  ::close(fd);
+  return alive;
+}
+
 IpcListener::IpcListener(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
 
 IpcListener::IpcListener(IpcListener&& other) noexcept
@@ -94,14 +94,14 @@ Result<IpcListener> IpcListener::open(const std::string& path) {
     return Error{ErrorCode::conflict,
                  fmt::format("ipc://{}: a file that is no socket lies there: move it away", path)};
   }
-  const sockaddr_un address = address_of(path);
-  if (listened_to(address)) {
+  if (is_listened_to(path)) {
     return Error{ErrorCode::conflict,
                  fmt::format("ipc://{} is in use: another process listens there; stop it or use "
                              "another state folder",
                              path)};
   }
   ::unlink(path.c_str());
+  const sockaddr_un address = address_of(path);
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return from_errno(path, "no socket to be had");
   IpcListener listener(path, fd);

@@ -16,6 +16,9 @@ Result<void> check_endpoint(const std::string& endpoint);
 // The path of ipc://PATH, else empty.
 std::string_view ipc_path(std::string_view endpoint);
 
+// Whether a process listens at the path; the file of a dead one refuses connections.
+bool is_listened_to(const std::string& path);
+
 // A listening Unix socket, mode 0600, for ZMQ_USE_FD. libzmq's own bind would take the file away
 // from a living process, and remove the file of its successor when it closes. Here a living
 // listener is a conflict, a dead one's file is replaced, and only our own file is removed.

@@ -2,46 +2,21 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "mesh/codec.hpp"
+#include "mesh/routing_id.hpp"
 
 namespace aorta::mesh {
 namespace {
 
-constexpr std::size_t max_name_bytes = 64;
-
-bool is_name(std::string_view name) {
-  return !name.empty() && name.size() <= max_name_bytes &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_' || c == '.';
-         });
-}
-
-std::string to_routing_id(const PeerId& peer) {
-  return fmt::format("{}#{}", peer.name, peer.incarnation.value);
-}
-
-std::optional<PeerId> from_routing_id(std::string_view id) {
-  const std::size_t hash = id.rfind('#');
-  if (hash == id.npos || !is_name(id.substr(0, hash))) return std::nullopt;
-  PeerId peer{std::string(id.substr(0, hash)), {}};
-  const auto [end, error] =
-      std::from_chars(id.data() + hash + 1, id.data() + id.size(), peer.incarnation.value);
-  if (error != std::errc{} || end != id.data() + id.size() || peer.incarnation.value == 0) {
-    return std::nullopt;
-  }
-  return peer;
-}
+constexpr std::size_t max_printed_bytes = 64;
 
 // A stranger's bytes for a log line.
 std::string printable(std::string_view bytes) {
-  std::string text(bytes.substr(0, max_name_bytes));
+  std::string text(bytes.substr(0, max_printed_bytes));
   for (char& c : text) {
     if (c < ' ' || c > '~') c = '.';
   }
@@ -62,7 +37,7 @@ Result<Message> read_frames(std::span<const std::string> frames) {
 
 Wire::Wire(WireLoop& loop, PeerId self, WireOptions options, OnBatch on_batch)
     : loop_(loop), self_(std::move(self)), options_(options), on_batch_(std::move(on_batch)) {
-  AORTA_CHECK(is_name(self_.name) && self_.incarnation.value != 0,
+  AORTA_CHECK(is_service_name(self_.name) && self_.incarnation.value != 0,
               "a service has a name of letters, digits, - _ . and an incarnation");
 }
 

@@ -1,0 +1,48 @@
+#pragma once
+// A blocking DEALER for tools and tests: to a service's own socket as a tool, or to the clients'
+// front. It needs no loop; every wait has a deadline.
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "mesh/loop_socket.hpp"
+#include "mesh/messages.hpp"
+
+namespace aorta::mesh {
+
+// Frames of the clients' front: ["AOR1", verb, msgpack map]. For the body see decode_client().
+struct ClientFrames {
+  std::string verb;
+  std::string body;
+};
+
+class ClientSocket {
+ public:
+  // An error when the endpoint is malformed, or an ipc:// one has no listener.
+  static Result<ClientSocket> connect(const std::string& endpoint,
+                                      const std::string& routing_id = {});
+  ClientSocket(ClientSocket&&) noexcept;
+  ~ClientSocket();
+
+  // Errors: unavailable when the deadline has passed or a signal came.
+  Result<void> send(const Message& message, TimePoint deadline);
+  Result<void> send(std::string_view verb, const nlohmann::json& body, TimePoint deadline);
+  Result<Message> receive_message(TimePoint deadline);
+  Result<ClientFrames> receive_client(TimePoint deadline);
+
+ private:
+  struct Impl;
+  explicit ClientSocket(std::unique_ptr<Impl> impl);
+  Result<void> send_frames(std::string_view type, std::string_view body, TimePoint deadline);
+  Result<Frames> receive_frames(TimePoint deadline);
+  std::unique_ptr<Impl> impl_;
+};
+
+// A tool's call: says hello to the service at `endpoint`, sends the control, answers the reply.
+Result<ControlReply> call_control(const std::string& endpoint, std::string_view verb,
+                                  std::string_view argument, Duration timeout);
+
+}  // namespace aorta::mesh
