@@ -1,0 +1,57 @@
+#pragma once
+// Runs the executor's core with a real engine: opens the model beside the loop, carries the core's
+// commands to the engine's thread and the engine's reports back.
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "actors/executor/executor.hpp"
+#include "actors/shell.hpp"
+#include "engine/engine.hpp"
+#include "engine/engine_thread.hpp"
+
+namespace aorta::executor {
+
+struct EngineOptions {
+  bool fake = false;  // the fake model instead of the one in `model`
+  engine::FakeOptions fake_model;
+  engine::ModelOptions model;  // pack_path is found out
+  std::string pack_folder;     // where this executor packs when the cache does not
+  engine::BatchLimits limits;
+};
+
+// Opens the engine; takes as long as reading and, if need be, packing the model takes.
+// `pack_path`: the cache's pack; empty, or of no use: one is made in pack_folder.
+Result<std::unique_ptr<engine::Stepper>> open_engine(const EngineOptions& options,
+                                                     const std::string& pack_path);
+
+class ExecutorShell : public actors::Shell {
+ public:
+  ExecutorShell(actors::Host& host, std::unique_ptr<Executor> core, const EngineOptions& options);
+  ~ExecutorShell() override;
+
+ protected:
+  void after_turn(TimePoint now) override;
+
+ private:
+  // A turn that does nothing once this shell is gone.
+  void post_alive(std::function<void(TimePoint now, mesh::Outbox& out)> turn);
+  void open(std::string pack_path);
+  void opened(std::unique_ptr<engine::Stepper> stepper, TimePoint now, mesh::Outbox& out);
+  void carry(EngineCommand command);
+  void take_reports(TimePoint now, mesh::Outbox& out);
+
+  Executor& executor_;
+  EngineOptions options_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::atomic<bool> reports_posted_ = false;
+  std::uint64_t turns_ = 0;                // of the engine, also those without a step
+  std::deque<engine::SequenceKey> stops_;  // that found the engine's ring full
+  std::thread opener_;
+  std::unique_ptr<engine::EngineThread> engine_;  // last: it calls post()
+};
+
+}  // namespace aorta::executor

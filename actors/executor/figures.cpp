@@ -1,0 +1,94 @@
+// What others see of the executor: metrics and its part of the audit.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "actors/executor/executor.hpp"
+
+namespace aorta::executor {
+
+using mesh::FigureKind;
+using mesh::LostReason;
+
+namespace {
+
+const char* name_of(LostReason reason) {
+  switch (reason) {
+    case LostReason::draining:
+      return "draining";
+    case LostReason::superseded:
+      return "superseded";
+    case LostReason::unclaimed:
+      return "unclaimed";
+    case LostReason::lease:
+      return "lease";
+    default:
+      return "refused";
+  }
+}
+
+template <class Runs>
+std::size_t unacknowledged(const Runs& runs) {
+  std::size_t count = 0;
+  for (const auto& [id, run] : runs) count += run.sender.unacknowledged();
+  return count;
+}
+
+}  // namespace
+
+std::vector<mesh::Figure> Executor::figures() const {
+  std::vector<mesh::Figure> figures{
+      {"aorta_executor_slots", "", double(load_.slots_total)},
+      {"aorta_executor_running", "", double(slots_used())},
+      {"aorta_executor_finished_unacked", "", double(runs_.size() - slots_used())},
+      {"aorta_executor_waiting", "", double(load_.waiting)},
+      {"aorta_executor_blocks", "", double(load_.blocks_total)},
+      {"aorta_executor_blocks_used", "", double(load_.blocks_used)},
+      {"aorta_executor_unacked_tokens", "", double(unacknowledged(runs_))},
+      {"aorta_executor_step_seconds", "", pace_.median_step_us() * 1e-6},
+      {"aorta_executor_prefill_tokens_per_second", "", double(pace_.prefill_per_second())},
+      {"aorta_executor_turns_total", "", double(turns_), FigureKind::counter},
+      {"aorta_executor_started_total", "", double(started_total_), FigureKind::counter},
+      {"aorta_executor_generated_tokens_total", "", double(generated_total_), FigureKind::counter},
+      {"aorta_executor_prefill_tokens_total", "", double(prefill_total_), FigureKind::counter},
+      {"aorta_executor_preempted_total", "", double(preempted_total_), FigureKind::counter},
+      {"aorta_executor_resent_total", "", double(resent_total_), FigureKind::counter},
+  };
+  for (const auto& [reason, total] : declined_total_) {
+    figures.push_back({"aorta_executor_declined_total",
+                       fmt::format("reason=\"{}\"", name_of(reason)), double(total),
+                       FigureKind::counter});
+  }
+  return figures;
+}
+
+// Balanced: the engine holds what runs or is being stopped, and no block without a sequence.
+std::string Executor::audit_json(TimePoint now) const {
+  nlohmann::json runs = nlohmann::json::array();
+  for (const auto& [id, run] : runs_) {
+    runs.push_back({{"request", id.to_string()},
+                    {"epoch", run.sender.key().epoch.value},
+                    {"admission", run.admission.name},
+                    {"next", run.sender.next().value},
+                    {"finished", run.sender.finished()},
+                    {"unacked", run.sender.unacknowledged()},
+                    {"lease_ms", to_ms(run.lease_until - now)}});
+  }
+  const bool balanced = load_.slots_used <= slots_used() + stops_pending_ &&
+                        (load_.slots_used > 0 || load_.blocks_used == 0);
+  return nlohmann::json{{"service", "executor"},
+                        {"name", self().self.name},
+                        {"slots_total", load_.slots_total},
+                        {"slots_used", slots_used()},
+                        {"engine_slots_used", load_.slots_used},
+                        {"blocks_total", load_.blocks_total},
+                        {"blocks_used", load_.blocks_used},
+                        {"in_flight", runs_.size()},
+                        {"unacked_tokens", unacknowledged(runs_)},
+                        {"runs", runs},
+                        {"balanced", balanced}}
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace aorta::executor
