@@ -1,0 +1,91 @@
+#pragma once
+// The cache's core: a host's packed weights. Executors ask for the pack of a GGUF file; it is made
+// once however many ask, all are answered, and each leases it while it is a member. Packs that
+// nobody leases go, the longest unused first, when all together are over the limit.
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/attendance.hpp"
+#include "base/result.hpp"
+#include "mesh/peering.hpp"
+#include "mesh/service.hpp"
+
+namespace aorta::cache {
+
+struct CacheOptions {
+  actors::AttendanceOptions attendance;
+  mesh::PeeringOptions peering;
+  std::uint64_t max_bytes = 64ull << 30;  // of packs; leased ones are kept even beyond it
+  // A lease whose holder is not listed as a member ends after so long: a scheduler that has just
+  // restarted does not know everybody yet, nor does one know an executor that is only starting.
+  Duration lease_grace = std::chrono::seconds(30);
+};
+
+struct PackFile {
+  std::string path;
+  std::uint64_t bytes = 0;
+};
+
+// For the shell's worker.
+struct PackJob {
+  std::string gguf_path;
+};
+
+class Cache final : public mesh::Service {
+ public:
+  // `found`: packs that lie in the folder already, the longest unused first.
+  Cache(mesh::Hello self, const CacheOptions& options, const std::vector<PackFile>& found);
+
+  const mesh::Hello& self() const override { return peering_.self(); }
+  void start(TimePoint now, mesh::Outbox& out) override;
+  void receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+               mesh::Outbox& out) override;
+  void unreachable(const mesh::PeerId& peer, TimePoint now, mesh::Outbox& out) override;
+  void drain(TimePoint now, mesh::Outbox& out) override;
+  void tick(TimePoint now, mesh::Outbox& out) override;
+  TimePoint next_tick() const override;
+
+  // From the worker.
+  void on_progress(const std::string& gguf_path, std::uint32_t percent, mesh::Outbox& out);
+  void on_packed(const std::string& gguf_path, const Result<PackFile>& pack, TimePoint now,
+                 mesh::Outbox& out);
+
+  std::vector<PackJob> take_jobs() { return std::exchange(jobs_, {}); }
+  std::vector<std::string> take_evictions() { return std::exchange(evictions_, {}); }
+
+ private:
+  struct Packing {
+    std::set<mesh::PeerId> waiters;
+    std::uint32_t percent = 0;
+  };
+  struct Pack {
+    std::uint64_t bytes = 0;
+    std::uint64_t used = 0;  // grows with each use: the smallest was unused for the longest
+    std::map<std::string, TimePoint> leases;  // holder → when it was last known to be there
+  };
+
+  void on_request(const mesh::PeerId& from, const mesh::PackRequest& request, mesh::Outbox& out);
+  void on_membership(const mesh::Membership& membership, TimePoint now);
+  void end_leases(TimePoint now);
+  void evict();
+  std::size_t leases() const;
+  std::uint64_t bytes() const;
+  std::string audit_json() const;
+  std::vector<mesh::Figure> figures() const;
+
+  CacheOptions options_;
+  mesh::Peering peering_;
+  actors::Attendance attendance_;
+  std::map<std::string, Packing> packing_;  // by GGUF path
+  std::map<std::string, Pack> packs_;       // by their own path
+  std::uint64_t uses_ = 0;
+  std::vector<PackJob> jobs_;
+  std::vector<std::string> evictions_;
+  std::uint64_t requests_total_ = 0, failures_total_ = 0, evictions_total_ = 0;
+};
+
+}  // namespace aorta::cache
