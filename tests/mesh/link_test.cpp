@@ -30,6 +30,15 @@ TEST(TokenSender, SendsEachIdOnceAndTheFinishWithTheLast) {
   EXPECT_EQ(sender.unacknowledged(), 3u);
 }
 
+TEST(TokenSender, AnAckOfSomeSendsNothingAgain) {
+  TokenSender sender(key, TokenIndex{0});
+  for (TokenId id = 0; id < 5; ++id) sender.append(id, Finish::none);
+  sender.take_unsent();
+  sender.acknowledge({key, TokenIndex{2}, false});
+  EXPECT_EQ(sender.unacknowledged(), 3u);
+  EXPECT_FALSE(sender.take_unsent());
+}
+
 TEST(TokenSender, AcknowledgedIdsAreForgottenButTheFinishOnlyByComplete) {
   TokenSender sender(key, TokenIndex{0});
   for (TokenId id = 0; id < 3; ++id) sender.append(id, Finish::none);

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <optional>
 
+#include "base/clock.hpp"
 #include "mesh/codec.hpp"
 #include "tests/mesh/temp_dir.hpp"
 
@@ -196,6 +197,25 @@ TEST(Wire, SaysWhatIsWrongWithAnEndpoint) {
   EXPECT_FALSE(first.wire.bind("tcp://203.0.113.7:0").ok()) << "no address of this machine";
   EXPECT_FALSE(first.wire.bind("ipc://" + std::string(200, 'x')).ok());
   EXPECT_FALSE(first.wire.dial("x", "udp://1.2.3.4:5").ok());
+}
+
+// zmq_send() may take the signal of a message that has just arrived: nothing wakes the loop then,
+// unless EVENTS is read after the send.
+TEST(LoopSocket, HearsWhatArrivedBeforeASend) {
+  WireLoop loop;
+  Station binder(loop, id("scheduler", 1)), dialler(loop, id("executor-1", 7));
+  ASSERT_TRUE(binder.wire.bind("inproc://aorta/s").ok());
+  ASSERT_TRUE(dialler.wire.dial("scheduler", "inproc://aorta/s").ok());
+  dialler.wire.send(id("scheduler", 0), Who{});
+  run_until(loop, [&] { return !binder.heard.empty(); });
+  loop.io().poll();
+  ASSERT_EQ(binder.wire.send(id("executor-1", 7), Who{}), SendResult::sent);
+  // libzmq looks at its commands during a send only when it has not for 3 million clock ticks.
+  for (const TimePoint begin = now(); now() - begin < std::chrono::milliseconds(5);) {
+  }
+  dialler.wire.send(id("scheduler", 0), Who{});
+  for (int turn = 0; turn < 10 && dialler.heard.empty(); ++turn) loop.io().poll();
+  EXPECT_EQ(dialler.heard.size(), 1u);
 }
 
 TEST(LoopSocket, MayBeDestroyedByItsOwnHandler) {
