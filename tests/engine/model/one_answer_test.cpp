@@ -25,6 +25,7 @@ struct Case {
   const char* model;
   const char* logits_hash;  // committed: XXH3 128 of the logits after each of the 264 ids
 };
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.model; }
 constexpr Case cases[] = {
     {"tiny-llama-gqa.Q8_0", "4470a30f26f9cddcd578feb0d1290f81"},
     {"tiny-llama-gqa.Q4_0", "d4ad7962123deae0347a5dbd8e331504"},
