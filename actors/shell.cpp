@@ -111,12 +111,12 @@ void Shell::Impl::run(const Turn& body) {
     body(at, out);
     flush(at, out);
   }
-  shell->after_turn(at);
+  left = out.leave.has_value();
+  shell->after_turn(at);  // may run turns of its own, and one of those may leave
   if (out.leave) {
-    left = true;
     timer.cancel();
     shell->leave(*out.leave);
-  } else {
+  } else if (!left) {
     arm_timer();
   }
 }

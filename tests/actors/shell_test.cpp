@@ -186,6 +186,33 @@ TEST(Shell, TurnsPostedByOtherThreadsRunOnTheLoopInOrder) {
   EXPECT_EQ(shell.turns, 100);  // the start, and those
 }
 
+// As an admission does, whose front finds its client gone while it is told something.
+class Nesting : public Shell {
+ public:
+  using Shell::Shell;
+  std::function<void()> next;
+  int leaves = 0;
+  void after_turn(TimePoint) override {
+    if (auto call = std::exchange(next, {})) call();
+  }
+  void leave(const Outbox::Leave& leave) override {
+    ++leaves;
+    Shell::leave(leave);
+  }
+};
+
+TEST(Shell, LeavesOnceWhenTurnsNest) {
+  const Shell::Turn leaving = [](TimePoint, Outbox& out) { out.leave = Outbox::Leave{4, "end"}; };
+  for (const bool outer_leaves : {true, false}) {
+    Host host({});
+    Nesting shell(host, std::make_unique<TestCore>(hello("x")), {});
+    shell.begin();
+    shell.next = [&] { shell.run_turn(leaving); };
+    shell.run_turn(outer_leaves ? leaving : [](TimePoint, Outbox&) {});
+    EXPECT_EQ(shell.leaves, 1);
+  }
+}
+
 TEST(Shell, AnUnreachablePeerIsToldOnceATurn) {
   Host host({});
   Shell shell(host, std::make_unique<TestCore>(hello("x")), {"inproc://aorta/x"});
