@@ -216,6 +216,7 @@ void HttpConnection::close() {
   if (exchange_) hub_.exchanges.erase(id_.value);
   const auto self = shared_from_this();
   hub_.connections.erase(self);
+  if (!hub_.tells_admission) return;
   if (exchange_ && exchange_->open()) {
     hub_.port.gone(id_);
   } else {

@@ -29,13 +29,14 @@ struct HttpHub {
   admission::ClientPort& port;
   const HttpOptions options;
   HttpRoutes routes;
-  std::uint64_t next_id;  // of an exchange: to admission each one is a connection of its own
+  std::uint64_t next_id = 0;  // of an exchange: to admission each one is a connection of its own
   std::unordered_map<std::uint64_t, HttpConnection*> exchanges;
   std::unordered_set<std::shared_ptr<HttpConnection>> connections;
   std::vector<char> scratch = std::vector<char>(64u << 10);  // for one read at a time
   std::uint64_t bodies_bytes = 0;                            // promised to bodies on their way in
   std::uint64_t accepted = 0, refused = 0, requests = 0, errors = 0;
   bool draining = false;
+  bool tells_admission = true;     // until the front is destroyed
   std::function<void()> on_empty;  // called when draining and the last connection is gone
 };
 

@@ -24,8 +24,8 @@ constexpr auto accept_again = std::chrono::milliseconds(100);  // when descripto
 }  // namespace
 
 struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
-  Impl(asio::io_context& io, admission::ClientPort& port, ConnectionId first, HttpOptions options)
-      : hub{io, port, std::move(options), HttpRoutes(port, std::time(nullptr)), first.value},
+  Impl(asio::io_context& io, admission::ClientPort& port, HttpOptions options)
+      : hub{io, port, std::move(options), HttpRoutes(port, std::time(nullptr))},
         acceptor(io),
         pause(io) {}
 
@@ -95,13 +95,18 @@ struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
   std::uint16_t port = 0;
 };
 
-HttpFront::HttpFront(asio::io_context& io, admission::ClientPort& port, ConnectionId first,
-                     HttpOptions options)
-    : impl_(std::make_shared<Impl>(io, port, first, std::move(options))) {
-  impl_->listen();
+HttpFront::HttpFront(asio::io_context& io, admission::ClientPort& port, HttpOptions options)
+    : impl_(std::make_shared<Impl>(io, port, std::move(options))) {}
+
+HttpFront::~HttpFront() {
+  impl_->hub.tells_admission = false;
+  close();
 }
 
-HttpFront::~HttpFront() { close(); }
+void HttpFront::start(ConnectionId first) {
+  impl_->hub.next_id = first.value;
+  impl_->listen();
+}
 
 std::uint16_t HttpFront::port() const { return impl_->port; }
 

@@ -19,18 +19,19 @@ namespace aorta::fronts {
 
 class HttpFront final : public admission::Front {
  public:
-  // Listens from now on. Connection ids are first, first + 1, … Throws std::runtime_error with a
-  // sentence when the address is wrong or taken.
-  HttpFront(boost::asio::io_context& io, admission::ClientPort& port, ConnectionId first,
-            HttpOptions options);
-  ~HttpFront();  // as close()
+  HttpFront(boost::asio::io_context& io, admission::ClientPort& port, HttpOptions options);
+  // Closes every connection, but tells admission nothing, which may be gone already.
+  ~HttpFront();
 
-  std::uint16_t port() const;
+  // Listens from now on; connection ids are first, first + 1, … Throws std::runtime_error with a
+  // sentence when the address is wrong or taken.
+  void start(ConnectionId first);
+  std::uint16_t port() const;  // where it listens
   void deliver(ConnectionId connection, const admission::ClientEvent& event) override;
   // Listens no more, closes idle connections, ends the others after their answers; then calls
   // `on_empty`, in a turn of its own. A client may take for ever: close() then.
   void drain(std::function<void()> on_empty);
-  void close();  // every connection, at once
+  void close();  // every connection, at once; what is open is told gone
   std::vector<mesh::Figure> figures() const;
 
  private:

@@ -23,7 +23,8 @@ class HttpFrontTest : public ::testing::Test {
   HttpFrontTest() {
     HttpOptions options;
     options.port = 0;
-    front.emplace(io, port, ConnectionId{1000}, options);
+    front.emplace(io, port, options);
+    front->start(ConnectionId{1000});
   }
   void answer_at_once(std::vector<std::string> words) {
     port.on_generate = [this, words](const ScriptedPort::Generate& asked) {
@@ -248,13 +249,13 @@ TEST_F(HttpFrontTest, APortInUseIsASentence) {
   HttpOptions options;
   options.port = front->port();
   try {
-    HttpFront second(io, port, ConnectionId{1}, options);
+    HttpFront(io, port, options).start(ConnectionId{1});
     FAIL() << "two listen at one port";
   } catch (const std::runtime_error& error) {
     EXPECT_NE(std::string(error.what()).find("the port is in use"), std::string::npos);
   }
   options.bind = "localhost";
-  EXPECT_THROW(HttpFront(io, port, ConnectionId{1}, options), std::runtime_error);
+  EXPECT_THROW(HttpFront(io, port, options).start(ConnectionId{1}), std::runtime_error);
 }
 
 }  // namespace

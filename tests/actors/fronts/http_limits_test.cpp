@@ -14,7 +14,10 @@ const std::string streamed = R"({"messages":[{"role":"user","content":"Why?"}],"
 class HttpLimitsTest : public ::testing::Test {
  protected:
   HttpLimitsTest() { options.port = 0; }
-  void open() { front.emplace(io, port, ConnectionId{1}, options); }
+  void open() {
+    front.emplace(io, port, options);
+    front->start(ConnectionId{1});
+  }
   HttpClient client(int receive_buffer = 0) {
     return HttpClient(io, front->port(), receive_buffer);
   }

@@ -1,0 +1,190 @@
+// What ZeroMQ clients ask.
+#include <fmt/format.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "actors/fronts/draw.hpp"
+#include "actors/fronts/fields.hpp"
+#include "actors/fronts/request_parser.hpp"
+#include "actors/fronts/zmq_replies.hpp"
+#include "actors/fronts/zmq_server.hpp"
+#include "mesh/client_codec.hpp"
+
+namespace aorta::fronts {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* tenant = "default";
+constexpr std::string_view magic = "AOR1";
+constexpr std::size_t most_id_bytes = 128;
+
+ZmqReply with_id(ZmqReply reply, const std::string& id) {
+  if (!id.empty()) reply.body["id"] = id;
+  return reply;
+}
+
+// `request`: which one a cancel, a resume or an ack is about.
+RequestId request_of(Fields& fields) {
+  std::string text;
+  fields.text("request", text, most_id_bytes);
+  const auto request = RequestId::parse(text);
+  if (!request) {
+    fields.fail("request", "invalid_value",
+                "Invalid 'request': it must be the 32 hex digits that 'accepted' brought.");
+  }
+  return request.value_or(RequestId{});
+}
+
+TokenIndex next_index_of(Fields& fields) {
+  const auto next = fields.integer("next_index", 0, std::numeric_limits<std::uint32_t>::max());
+  return {static_cast<std::uint32_t>(next.value_or(0))};
+}
+
+}  // namespace
+
+void ZmqServer::on_message(const mesh::Frames& frames) {
+  const std::string& peer = frames[0];
+  if (const ZmqPeer* known = peers_.find_peer(peer); known != nullptr && known->lost) lose(peer);
+  if (frames.size() != 4 || frames[1] != magic) {
+    return garbage(peer,
+                   fmt::format("Send three frames: \"AOR1\", a verb and a msgpack map; {}.",
+                               frames.size() == 4 ? "the first frame was something else"
+                                                  : fmt::format("{} came", frames.size() - 1)));
+  }
+  const auto body = mesh::decode_client(frames[3]);
+  if (!body) return garbage(peer, "Unreadable message: " + body.error().message + ".");
+  ++requests_;
+  on_verb(peer, frames[2], *body);
+}
+
+void ZmqServer::on_verb(const std::string& peer, const std::string& verb, const json& body) {
+  std::optional<ApiError> error;
+  std::string id;
+  Fields(body, "", error).text("id", id, most_id_bytes);
+  if (error) return refuse(peer, "", *error);
+  if (verb == "generate") {
+    generate(peer, id, body);
+  } else if (verb == "resume") {
+    resume(peer, id, body);
+  } else if (verb == "cancel") {
+    cancel(peer, id, body);
+  } else if (verb == "ack") {
+    ack(peer, id, body);
+  } else if (verb == "models") {
+    send(peer, with_id(models_reply(port_.readiness()), id));
+  } else if (verb == "status") {
+    send(peer, with_id(status_reply(port_.readiness()), id));
+  } else {
+    garbage(peer, fmt::format("Unknown verb '{:.32}': use generate, cancel, resume, ack, models or "
+                              "status.",
+                              mesh::is_utf8(verb) ? verb : "(not text)"));
+  }
+}
+
+std::optional<ApiError> ZmqServer::no_room(const std::string& peer, const std::string& id) {
+  const ZmqPeer* known = peers_.find_peer(peer);
+  if (known == nullptr) {
+    if (peers_.peer_count() < options_.max_peers) return std::nullopt;
+    return ApiError{503, "too_many_connections",
+                    "Too many clients have requests open; try again in a moment.", "", 1000};
+  }
+  if (known->streams.size() >= options_.max_streams_per_peer) {
+    return ApiError{429, "too_many_requests",
+                    fmt::format("This socket has {} requests open and may have {}; wait for one "
+                                "to end.",
+                                known->streams.size(), options_.max_streams_per_peer),
+                    "", 1000};
+  }
+  if (!id.empty() && peers_.has_id(peer, id)) {
+    return ApiError{409, "id_in_use", "Another request of this socket is open under the same 'id'.",
+                    "id", 0};
+  }
+  return std::nullopt;
+}
+
+ConnectionId ZmqServer::open(ZmqStream stream) {
+  const ConnectionId connection{next_id_++};
+  if (stream.acks) expire_later();
+  // What comes of it must wait with the rest, if its socket's queue is full.
+  const ZmqPeer* known = peers_.find_peer(stream.peer);
+  if (known != nullptr && !known->unsent.empty()) hold_later(stream.peer);
+  peers_.add(connection, std::move(stream));
+  return connection;
+}
+
+void ZmqServer::generate(const std::string& peer, const std::string& id, const json& body) {
+  if (const auto error = no_room(peer, id)) return refuse(peer, id, *error);
+  auto parsed = parse_request(body, Endpoint::generate, {});
+  if (const auto* error = std::get_if<ApiError>(&parsed)) return refuse(peer, id, *error);
+  auto& ours = std::get<ParsedRequest>(parsed);
+  std::optional<ApiError> error;
+  ZmqStream stream{.peer = peer, .id = id, .ignored = std::move(ours.ignored)};
+  Fields(body, "", error).boolean("acks", stream.acks);
+  if (error) return refuse(peer, id, *error);
+  ours.generate.tenant = tenant;
+  draw_identity(ours.generate);
+  stream.request = ours.generate.id;
+  port_.generate(open(std::move(stream)), std::move(ours.generate));
+}
+
+void ZmqServer::resume(const std::string& peer, const std::string& id, const json& body) {
+  std::optional<ApiError> error = no_room(peer, id);
+  ZmqStream stream{.peer = peer, .id = id};
+  Fields fields(body, "", error);
+  stream.request = request_of(fields);
+  stream.sent = stream.acked = next_index_of(fields);
+  fields.boolean("acks", stream.acks);
+  if (error) return refuse(peer, id, *error);
+  const RequestId request = stream.request;
+  const TokenIndex next = stream.sent;
+  port_.resume(open(std::move(stream)), tenant, request, next);
+}
+
+// On the stream's own connection, if this peer has it: its end then answers the cancel too.
+void ZmqServer::cancel(const std::string& peer, const std::string& id, const json& body) {
+  std::optional<ApiError> error;
+  Fields fields(body, "", error);
+  const RequestId request = request_of(fields);
+  ConnectionId connection;
+  if (!error && peers_.find_request(peer, request, &connection) == nullptr) {
+    error = no_room(peer, "");
+    if (!error) {
+      connection = open({.peer = peer, .id = id, .request = request, .is_cancel = true});
+    }
+  }
+  if (error) return refuse(peer, id, *error);
+  port_.cancel(connection, tenant, request);
+}
+
+void ZmqServer::ack(const std::string& peer, const std::string& id, const json& body) {
+  std::optional<ApiError> error;
+  Fields fields(body, "", error);
+  const RequestId request = request_of(fields);
+  const TokenIndex next = next_index_of(fields);
+  ZmqStream* stream = peers_.find_request(peer, request);
+  if (!error && stream != nullptr && next > stream->sent) {
+    fields.fail("next_index", "invalid_value",
+                fmt::format("Invalid 'next_index': {} was acknowledged, but {} is the next token "
+                            "to be sent.",
+                            next.value, stream->sent.value));
+  }
+  if (error) return send(peer, with_id(unreadable(error->message), id));
+  if (stream == nullptr) return;  // it has ended: an ack may cross the end on its way
+  // Progress renews, not words: the same index again does while tokens wait to be acknowledged.
+  if (next > stream->acked || next == stream->sent) stream->renewed = now();
+  stream->acked = std::max(stream->acked, next);
+}
+
+void ZmqServer::garbage(const std::string& peer, std::string sentence) {
+  ++garbage_;
+  loop_.trouble("A ZeroMQ client sent what cannot be read. It was told: " + sentence);
+  send(peer, unreadable(std::move(sentence)));
+}
+
+void ZmqServer::refuse(const std::string& peer, const std::string& id, const ApiError& error) {
+  send(peer, with_id(rejected(error), id));
+}
+
+}  // namespace aorta::fronts

@@ -1,0 +1,433 @@
+// The ZeroMQ front over loopback, against a scripted admission.
+#include "actors/fronts/zmq_front.hpp"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <nlohmann/json.hpp>
+
+#include "actors/fronts/json_text.hpp"
+#include "mesh/client_codec.hpp"
+#include "mesh/loop_socket.hpp"
+#include "tests/actors/fronts/http_client.hpp"
+#include "tests/actors/fronts/scripted_port.hpp"
+
+namespace aorta::fronts {
+namespace {
+
+using nlohmann::json;
+
+struct Reply {
+  std::string verb;
+  json body;
+};
+
+// A DEALER that keeps what it is told. Deaf while its loop does not run.
+class ZmqClient {
+ public:
+  ZmqClient(mesh::WireLoop& loop, const std::string& endpoint, const std::string& name = "")
+      : socket_(loop, options(name), [this](std::vector<mesh::Frames>& batch) {
+          for (const mesh::Frames& frames : batch) {
+            ASSERT_EQ(frames.size(), 3u);
+            EXPECT_EQ(frames[0], "AOR1");
+            replies.push_back({frames[1], *mesh::decode_client(frames[2])});
+          }
+        }) {
+    EXPECT_TRUE(socket_.connect(endpoint).ok());
+  }
+  void ask(const std::string& verb, const json& body) {
+    raw({"AOR1", verb, mesh::encode_client(body)});
+  }
+  void raw(std::initializer_list<std::string_view> frames) {
+    EXPECT_EQ(socket_.send(frames), mesh::SendResult::sent);
+  }
+  std::vector<std::string> verbs() const {
+    std::vector<std::string> names;
+    for (const Reply& reply : replies) names.push_back(reply.verb);
+    return names;
+  }
+  const json& last() const { return replies.back().body; }
+
+  std::vector<Reply> replies;
+
+ private:
+  static mesh::LoopSocketOptions options(const std::string& name) {
+    mesh::LoopSocketOptions dealer;
+    dealer.kind = mesh::LoopSocketOptions::Kind::dealer;
+    dealer.routing_id = name;
+    dealer.receive_queue_messages = 1;
+    return dealer;
+  }
+  mesh::LoopSocket socket_;
+};
+
+json question(const std::string& id = "") {
+  json body = {{"messages", {{{"role", "user"}, {"content", "Why?"}}}}};
+  if (!id.empty()) body["id"] = id;
+  return body;
+}
+
+class ZmqFrontTest : public ::testing::Test {
+ protected:
+  ZmqFrontTest() { options.binds = {"tcp://127.0.0.1:0"}; }
+  void open() {
+    front.emplace(loop, port, options);
+    front->start(ConnectionId{500});
+  }
+  std::unique_ptr<ZmqClient> client() {
+    return std::make_unique<ZmqClient>(loop, front->endpoints().at(0));
+  }
+  template <class Done>
+  void until(Done done) {
+    run_until(loop.io(), done);
+  }
+  // Sends signs of life to a stream until its client is found gone.
+  void wait_for_gone(ConnectionId connection) {
+    for (int turn = 0; port.gone_connections.empty(); ++turn) {
+      ASSERT_LT(turn, 2000) << "the client was not missed";
+      front->deliver(connection, admission::Waiting{});
+      loop.io().restart();
+      loop.io().run_one_for(std::chrono::milliseconds(5));
+    }
+    EXPECT_EQ(port.gone_connections, std::vector{connection});
+  }
+  double figure(const std::string& name) const {
+    for (const auto& one : front->figures()) {
+      if (one.name == name) return one.value;
+    }
+    return -1;
+  }
+
+  mesh::WireLoop loop{{[](const std::string&) {}}};
+  ScriptedPort port;
+  ZmqOptions options;
+  std::optional<ZmqFront> front;
+};
+
+TEST_F(ZmqFrontTest, StreamsAnAnswer) {
+  open();
+  port.on_generate = [this](const ScriptedPort::Generate& asked) {
+    ScriptedPort::answer(*front, asked.connection, asked.request.id, {"Be", "cause"});
+  };
+  auto one = client();
+  json body = question("q1");
+  body["mystery"] = 1;
+  one->ask("generate", body);
+  until([&] { return one->replies.size() == 4; });
+  EXPECT_EQ(one->verbs(), (std::vector<std::string>{"accepted", "tokens", "tokens", "done"}));
+  const std::string request = port.generated.at(0).request.id.to_string();
+  for (const Reply& reply : one->replies) {
+    EXPECT_EQ(reply.body["id"], "q1");
+    EXPECT_EQ(reply.body["request"], request);
+  }
+  EXPECT_EQ(one->replies[0].body["model"], "smollm2");
+  EXPECT_EQ(one->replies[0].body["seed"], 7);
+  EXPECT_EQ(one->replies[0].body["ignored"], json({"mystery"}));
+  EXPECT_EQ(one->replies[2].body["index"], 1);
+  EXPECT_EQ(one->replies[2].body["ids"], json({100}));
+  EXPECT_EQ(one->replies[2].body["text"], "cause");
+  EXPECT_EQ(one->last()["finish_reason"], "stop");
+  EXPECT_EQ(one->last()["usage"]["completion_tokens"], 2);
+  EXPECT_EQ(figure("aorta_zmq_streams"), 0);
+  EXPECT_EQ(figure("aorta_zmq_clients"), 0);  // nothing open: nothing remembered
+}
+
+TEST_F(ZmqFrontTest, OneSocketCarriesManyStreams) {
+  open();
+  auto one = client();
+  for (const char* id : {"a", "b"}) one->ask("generate", question(id));
+  until([&] { return port.generated.size() == 2; });
+  EXPECT_NE(port.generated[0].connection, port.generated[1].connection);
+  for (int n : {1, 0}) {
+    const auto& asked = port.generated[n];
+    ScriptedPort::answer(*front, asked.connection, asked.request.id, {"x"});
+  }
+  until([&] { return one->replies.size() == 6; });
+  EXPECT_EQ(one->replies[0].body["id"], "b");
+  EXPECT_EQ(one->replies[3].body["id"], "a");
+}
+
+TEST_F(ZmqFrontTest, ResumesAndCancels) {
+  open();
+  auto one = client(), other = client();
+  one->ask("generate", question("a"));
+  until([&] { return !port.generated.empty(); });
+  const auto& asked = port.generated[0];
+  const RequestId id = asked.request.id;
+  front->deliver(asked.connection, admission::Accepted{id, "smollm2", 7, id});
+  // By its own client: on the stream's connection, whose end answers it.
+  one->ask("cancel", {{"request", id.to_string()}});
+  until([&] { return port.cancelled.size() == 1; });
+  EXPECT_EQ(port.cancelled[0].connection, asked.connection);
+  // By another one: answered there, once.
+  other->ask("cancel", {{"request", id.to_string()}, {"id", "c"}});
+  until([&] { return port.cancelled.size() == 2; });
+  EXPECT_NE(port.cancelled[1].connection, asked.connection);
+  front->deliver(port.cancelled[1].connection, admission::Done{id, "cancelled", {}, 1, true});
+  until([&] { return !other->replies.empty(); });
+  EXPECT_EQ(other->replies[0].verb, "done");
+  EXPECT_EQ(other->last()["id"], "c");
+  EXPECT_EQ(other->last()["finish_reason"], "cancelled");
+
+  other->ask("resume", {{"request", id.to_string()}, {"next_index", 5}, {"id", "r"}});
+  until([&] { return port.resumed.size() == 1; });
+  EXPECT_EQ(port.resumed[0].request, id);
+  EXPECT_EQ(port.resumed[0].next.value, 5u);
+  front->deliver(port.resumed[0].connection,
+                 admission::Rejected{id, 404, "request_not_found", "Unknown.", "", 0});
+  until([&] { return other->replies.size() == 2; });
+  EXPECT_EQ(other->replies[1].verb, "rejected");
+  EXPECT_EQ(other->last()["status"], 404);
+}
+
+TEST_F(ZmqFrontTest, TellsModelsAndStatus) {
+  open();
+  auto one = client();
+  one->ask("models", {{"id", "m"}});
+  one->ask("status", json::object());
+  until([&] { return one->replies.size() == 2; });
+  EXPECT_EQ(one->replies[0].body, json({{"id", "m"}, {"models", {"smollm2"}}}));
+  EXPECT_EQ(one->replies[1].body["ready"], true);
+}
+
+TEST_F(ZmqFrontTest, GarbageIsAnsweredWithASentence) {
+  open();
+  auto one = client();
+  const std::string map = mesh::encode_client(json::object());
+  const std::string deep(100, '\x91');
+  const std::pair<std::vector<std::string_view>, std::string> cases[] = {
+      {{"hello"}, "1 came"},
+      {{"AOR1", "models"}, "2 came"},
+      {{"AOR1", "models", map, "more"}, "4 came"},
+      {{"", "AOR1", "models"}, "the first frame was something else"},
+      {{"AOR9", "models", map}, "the first frame was something else"},
+      {{"AOR1", "delete", map}, "Unknown verb 'delete'"},
+      {{"AOR1", "\xff\xfe", map}, "Unknown verb '(not text)'"},
+      {{"AOR1", "models", ""}, "empty"},
+      {{"AOR1", "models", "\xc1"}, "not msgpack"},
+      {{"AOR1", "models", "\x01"}, "must be a msgpack map"},
+      {{"AOR1", "models", "\x81"}, "cut off"},
+      {{"AOR1", "generate", deep}, "deep"},
+      {{"AOR1", "ack", map}, "Invalid 'request'"},
+  };
+  std::size_t n = 0;
+  for (const auto& [frames, sentence] : cases) {
+    switch (frames.size()) {
+      case 1:
+        one->raw({frames[0]});
+        break;
+      case 2:
+        one->raw({frames[0], frames[1]});
+        break;
+      case 3:
+        one->raw({frames[0], frames[1], frames[2]});
+        break;
+      default:
+        one->raw({frames[0], frames[1], frames[2], frames[3]});
+    }
+    ++n;
+    until([&] { return one->replies.size() == n; });
+    EXPECT_EQ(one->replies.back().verb, "error");
+    EXPECT_NE(one->last()["message"].get<std::string>().find(sentence), std::string::npos)
+        << one->last();
+  }
+  EXPECT_EQ(figure("aorta_zmq_garbage_total"), 12);  // the ack is a message, if a useless one
+  one->raw({"1", "2", "3", "4", "5", "6", "7", "8", "9"});  // not even counted as frames
+  one->ask("models", json::object());
+  until([&] { return one->replies.size() == n + 1; });
+  EXPECT_EQ(one->replies.back().verb, "models");
+}
+
+TEST_F(ZmqFrontTest, WrongRequestsAreRejectedWithTheirName) {
+  options.max_streams_per_peer = 1;
+  open();
+  auto one = client();
+  const auto rejection = [&](const std::string& verb, const json& body) {
+    const std::size_t before = one->replies.size();
+    one->ask(verb, body);
+    until([&] { return one->replies.size() > before; });
+    EXPECT_EQ(one->replies.back().verb, "rejected");
+    return one->last();
+  };
+  EXPECT_EQ(rejection("generate", {{"id", "x"}})["param"], "messages");
+  EXPECT_EQ(one->last()["id"], "x");
+  EXPECT_EQ(rejection("generate", {{"id", 7}})["param"], "id");
+  EXPECT_EQ(rejection("generate", {{"id", std::string(129, 'x')}})["param"], "id");
+  EXPECT_EQ(rejection("cancel", {{"request", "12"}})["param"], "request");
+  EXPECT_EQ(
+      rejection("resume", {{"request", RequestId{}.to_string()}, {"next_index", -1}})["param"],
+      "next_index");
+  json bad = question();
+  bad["acks"] = "yes";
+  EXPECT_EQ(rejection("generate", bad)["param"], "acks");
+  one->ask("generate", question("a"));
+  EXPECT_EQ(rejection("generate", question("b"))["code"], "too_many_requests");
+  EXPECT_EQ(one->last()["retry_after_ms"], 1000);
+}
+
+TEST_F(ZmqFrontTest, NamesOfOpenStreamsAndClientsAreLimited) {
+  options.max_peers = 1;
+  open();
+  auto one = client(), other = client();
+  one->ask("generate", question("a"));
+  one->ask("generate", question("a"));
+  until([&] { return one->replies.size() == 1; });
+  EXPECT_EQ(one->last()["code"], "id_in_use");
+  other->ask("generate", question("a"));
+  until([&] { return other->replies.size() == 1; });
+  EXPECT_EQ(other->last()["code"], "too_many_connections");
+}
+
+TEST_F(ZmqFrontTest, AClientThatLeavesIsGone) {
+  open();
+  auto one = client();
+  one->ask("generate", question());
+  until([&] { return !port.generated.empty(); });
+  one.reset();
+  wait_for_gone(port.generated[0].connection);
+  EXPECT_EQ(figure("aorta_zmq_clients"), 0);
+}
+
+TEST_F(ZmqFrontTest, APromiseOfAcksIsHeldTo) {
+  options.ack_timeout_ms = 1;
+  open();
+  auto one = client();
+  json body = question();
+  body["acks"] = true;
+  one->ask("generate", body);
+  until([&] { return !port.generated.empty(); });
+  const auto& asked = port.generated[0];
+  front->deliver(asked.connection,
+                 admission::Accepted{asked.request.id, "smollm2", 7, asked.request.id});
+  until([&] { return !port.gone_connections.empty(); });
+  EXPECT_EQ(figure("aorta_zmq_streams"), 0);
+}
+
+TEST_F(ZmqFrontTest, AcksOfTheFutureAreErrors) {
+  open();
+  auto one = client();
+  one->ask("generate", question());
+  until([&] { return !port.generated.empty(); });
+  const auto& asked = port.generated[0];
+  const RequestId id = asked.request.id;
+  front->deliver(asked.connection, admission::Accepted{id, "smollm2", 7, id});
+  front->deliver(asked.connection, admission::Delta{id, {0}, {1, 2}, "x"});
+  one->ask("ack", {{"request", id.to_string()}, {"next_index", 2}});
+  one->ask("ack", {{"request", id.to_string()}, {"next_index", 3}});
+  until([&] { return one->replies.size() == 3; });
+  EXPECT_EQ(one->replies[2].verb, "error");
+  EXPECT_TRUE(port.gone_connections.empty());
+}
+
+// A client on a loop that does not run: it never reads.
+class DeafClientTest : public ZmqFrontTest {
+ protected:
+  DeafClientTest() {
+    options.send_queue_messages = 2;
+    options.retry_ms = 1;
+  }
+  void begin() {
+    open();
+    deaf = std::make_unique<ZmqClient>(its_loop, front->endpoints().at(0));
+    deaf->ask("generate", question("a"));
+    deaf->ask("generate", question("b"));
+    until([&] { return port.generated.size() == 2; });
+  }
+  // Feeds the first stream until `done`; answers how many tokens that took.
+  template <class Done>
+  std::uint32_t feed(Done done) {
+    const auto& asked = port.generated[0];
+    const std::string text(64 << 10, 'x');
+    std::uint32_t next = 0;
+    while (!done()) {
+      if (next == 2000) {
+        ADD_FAILURE() << "never";
+        break;
+      }
+      front->deliver(asked.connection, admission::Delta{asked.request.id, {next++}, {1}, text});
+      loop.io().restart();
+      loop.io().poll();
+    }
+    return next;
+  }
+  mesh::WireLoop its_loop{{[](const std::string&) {}}};
+  std::unique_ptr<ZmqClient> deaf;
+};
+
+TEST_F(DeafClientTest, IsHeldAndGoesOnWhereItWas) {
+  begin();
+  const ConnectionId first = port.generated[0].connection, second = port.generated[1].connection;
+  const std::uint32_t tokens = feed([&] { return port.holds[first]; });
+  EXPECT_TRUE(port.holds[second]);  // its queue is the same
+  // Reads at last.
+  for (int turn = 0; port.holds[first] || port.holds[second]; ++turn) {
+    ASSERT_LT(turn, 5000) << "never released";
+    its_loop.io().restart();
+    its_loop.io().poll();
+    loop.io().restart();
+    loop.io().run_one_for(std::chrono::milliseconds(1));
+  }
+  front->deliver(first, admission::Done{port.generated[0].request.id, "stop", {}, 1, true});
+  run_until(its_loop.io(),
+            [&] { return !deaf->replies.empty() && deaf->replies.back().verb == "done"; });
+  ASSERT_EQ(deaf->replies.size(), tokens + 1);
+  for (std::uint32_t n = 0; n < tokens; ++n) EXPECT_EQ(deaf->replies[n].body["index"], n);
+}
+
+TEST_F(DeafClientTest, CostsBoundedMemory) {
+  options.max_unsent_bytes = 1 << 20;
+  begin();
+  feed([&] { return !port.gone_connections.empty(); });  // an admission that does not listen
+  EXPECT_EQ(port.gone_connections.size(), 2u);
+  EXPECT_EQ(figure("aorta_zmq_clients"), 0);
+}
+
+TEST_F(DeafClientTest, IsGoneWhenItLeaves) {
+  begin();
+  feed([&] { return port.holds[port.generated[0].connection]; });
+  deaf.reset();
+  until([&] { return port.gone_connections.size() == 2; });
+  EXPECT_EQ(figure("aorta_zmq_clients"), 0);
+}
+
+TEST_F(ZmqFrontTest, DrainingWaitsForWhatIsOpen) {
+  open();
+  auto one = client();
+  one->ask("generate", question());
+  until([&] { return !port.generated.empty(); });
+  bool empty = false;
+  front->drain([&] { empty = true; });
+  loop.io().restart();
+  loop.io().poll();
+  EXPECT_FALSE(empty);
+  const auto& asked = port.generated[0];
+  ScriptedPort::answer(*front, asked.connection, asked.request.id, {"x"});
+  until([&] { return empty && one->replies.size() == 3; });
+}
+
+TEST_F(ZmqFrontTest, ClosingTellsAllGone) {
+  open();
+  auto one = client();
+  one->ask("generate", question());
+  until([&] { return !port.generated.empty(); });
+  front->close();
+  EXPECT_EQ(port.gone_connections, std::vector{port.generated[0].connection});
+  front->deliver(port.generated[0].connection, admission::Waiting{});  // too late
+}
+
+TEST_F(ZmqFrontTest, APortInUseIsASentence) {
+  open();
+  ZmqOptions same = options;
+  same.binds = front->endpoints();
+  try {
+    ZmqFront(loop, port, same).start(ConnectionId{1});
+    FAIL() << "two listen at one port";
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("in use"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace aorta::fronts
