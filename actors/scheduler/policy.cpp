@@ -108,13 +108,13 @@ std::optional<RequestId> Policy::first_fit(const Tenant& tenant,
 
 void Policy::started(const Job& job) {
   if (places_.contains(job.request)) {
-    for (std::size_t t = 0; t < mesh::tier_count; ++t) {
-      TierState& state = tiers_[t];
-      if (state.queued == 0) continue;
-      state.owed_percent = std::min(100u, state.owed_percent + options_.floor_percent[t]);
-    }
     std::uint32_t& owed = tier(job.tier).owed_percent;
     owed -= std::min(owed, 100u);
+    for (std::size_t t = 0; t < mesh::tier_count; ++t) {
+      TierState& other = tiers_[t];
+      if (other.queued == 0) continue;
+      other.owed_percent = std::min(100u, other.owed_percent + options_.floor_percent[t]);
+    }
   }
   TierState& state = tier(job.tier);
   Tenant& tenant = state.tenants[job.tenant];
