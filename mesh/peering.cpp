@@ -74,7 +74,8 @@ Peering::Outcome Peering::handle(const PeerId& from, const Message& message, Tim
   }
   if (std::holds_alternative<Who>(message)) {
     auto it = dialled_.find(from.name);
-    if (it != dialled_.end()) say_hello(from.name, it->second, now, out);
+    // Once: a binder that came back asks after each of the messages that waited for it.
+    if (it != dialled_.end() && it->second.answered) say_hello(from.name, it->second, now, out);
     return Outcome::consumed;
   }
   return on_other(from, now, out);

@@ -70,6 +70,8 @@ TEST(PeeringDialler, AnswersWhoAtOnceAndSeesTheRestart) {
   EXPECT_EQ(peering.handle(id("scheduler", 0), Who{}, start, out), Outcome::consumed);
   sent<Hello>(out, id("scheduler", 0));
   EXPECT_EQ(peering.next_tick(), start + milliseconds(200)) << "the hello may be lost";
+  EXPECT_EQ(peering.handle(id("scheduler", 0), Who{}, start, out), Outcome::consumed);
+  EXPECT_EQ(out.sends.size(), 1u) << "asked after each of many messages, one hello will do";
   EXPECT_EQ(peering.handle(id("scheduler", 0), Welcome{protocol_version, id("scheduler", 10)},
                            start, out),
             Outcome::restarted);
