@@ -1,0 +1,42 @@
+#include "tests/sim/oracle.hpp"
+
+#include "base/result.hpp"
+
+namespace aorta::sim {
+
+Oracle::Oracle(engine::FakeOptions options, std::shared_ptr<const engine::TextModel> model)
+    : options_(options), model_(std::move(model)) {}
+
+Expected Oracle::answer(const admission::GenerateRequest& request) const {
+  auto stepper = engine::make_stepper(engine::make_fake_runner(options_), {});
+  engine::Sequence sequence;
+  sequence.key = {request.id, Epoch{1}};
+  sequence.ids = request.prompt_ids;
+  sequence.prompt_tokens = static_cast<std::uint32_t>(sequence.ids.size());
+  sequence.max_tokens = *request.max_tokens;
+  sequence.min_tokens = request.min_tokens;
+  if (!request.ignore_eos) sequence.stop_ids = model_->stop_ids();
+  sequence.sampling = request.sampling;
+  AORTA_CHECK(stepper->start(std::move(sequence)).ok(), "a simulated request must be startable");
+
+  Expected expected;
+  engine::TextStream text(model_, request.stop);
+  while (expected.finish_reason.empty()) {
+    for (const engine::Generated& token : stepper->step().tokens) {
+      expected.ids.push_back(token.id);
+      if (token.finish == engine::Finish::stop) {
+        expected.finish_reason = "stop";
+      } else if (text.append(token.id)) {
+        expected.finish_reason = "stop";
+      } else if (token.finish == engine::Finish::length) {
+        expected.finish_reason = "length";
+      }
+      if (!expected.finish_reason.empty()) break;
+    }
+  }
+  text.finish();
+  expected.text = text.text();
+  return expected;
+}
+
+}  // namespace aorta::sim
