@@ -89,7 +89,7 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
   };
   const FloatEnvironment environment;
   if (items < 2 || work / 8 < worth_sharing) return deal(0, 1);
-  pool_.run([&](std::uint32_t thread) { deal(thread, pool_.size()); });
+  pool_->run([&](std::uint32_t thread) { deal(thread, pool_->size()); });
 }
 
 }  // namespace aorta::engine::cpu

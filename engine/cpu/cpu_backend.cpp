@@ -17,8 +17,9 @@ const WeightFormat& format_of(const Weight& weight) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(const Kernels& kernels, std::uint32_t threads, std::uint32_t max_rows)
-    : kernels_(kernels), max_rows_(max_rows), pool_(std::max(threads, 1u)) {}
+CpuBackend::CpuBackend(const Kernels& kernels, std::shared_ptr<ThreadPool> pool,
+                       std::uint32_t max_rows)
+    : kernels_(kernels), max_rows_(max_rows), pool_(std::move(pool)) {}
 
 std::string CpuBackend::name() const { return std::string("cpu-") + kernels_.name; }
 
@@ -83,15 +84,22 @@ void CpuBackend::add(float* x, const float* y, std::uint32_t rows, std::uint32_t
   });
 }
 
+Result<std::unique_ptr<Backend>> make_backend(const std::string& isa,
+                                              std::shared_ptr<ThreadPool> pool,
+                                              std::uint32_t max_rows) {
+  auto kernels = select_kernels(isa);
+  if (!kernels) return kernels.error();
+  return std::unique_ptr<Backend>(
+      std::make_unique<CpuBackend>(**kernels, std::move(pool), max_rows));
+}
+
 }  // namespace aorta::engine::cpu
 
 namespace aorta::engine {
 
 Result<std::unique_ptr<Backend>> make_cpu_backend(const std::string& isa, std::uint32_t threads,
                                                   std::uint32_t max_rows) {
-  auto kernels = cpu::select_kernels(isa);
-  if (!kernels) return kernels.error();
-  return std::unique_ptr<Backend>(std::make_unique<cpu::CpuBackend>(**kernels, threads, max_rows));
+  return cpu::make_backend(isa, std::make_shared<cpu::ThreadPool>(std::max(threads, 1u)), max_rows);
 }
 
 }  // namespace aorta::engine

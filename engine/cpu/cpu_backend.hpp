@@ -1,6 +1,8 @@
 #pragma once
 // The CPU's ops: each cuts its rows or outputs between the pool's threads and calls the kernels of
 // one instruction set. A thread computes whole outputs, never a part of a sum.
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/backend.hpp"
@@ -14,7 +16,7 @@ namespace aorta::engine::cpu {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(const Kernels& kernels, std::uint32_t threads, std::uint32_t max_rows);
+  CpuBackend(const Kernels& kernels, std::shared_ptr<ThreadPool> pool, std::uint32_t max_rows);
 
   std::string name() const override;
   float* buffer(std::uint32_t width) override;
@@ -51,8 +53,8 @@ class CpuBackend final : public Backend {
   void share(std::uint32_t items, std::size_t work, const Job& job) {
     const FloatEnvironment environment;
     if (work < worth_sharing || items < 2) return job(Range{0, items});
-    const std::uint64_t threads = pool_.size();
-    pool_.run([&](std::uint32_t thread) {
+    const std::uint64_t threads = pool_->size();
+    pool_->run([&](std::uint32_t thread) {
       const Range range = {static_cast<std::uint32_t>(items * std::uint64_t{thread} / threads),
                            static_cast<std::uint32_t>(items * (thread + 1ull) / threads)};
       if (range.begin < range.end) job(range);
@@ -66,10 +68,15 @@ class CpuBackend final : public Backend {
 
   const Kernels& kernels_;
   const std::uint32_t max_rows_;
-  ThreadPool pool_;
+  const std::shared_ptr<ThreadPool> pool_;
   PagedKv kv_;
   QuantisedRows quantised_;
   std::vector<Memory> buffers_;
 };
+
+// The same over a pool that its caller also uses, between the backend's ops.
+Result<std::unique_ptr<Backend>> make_backend(const std::string& isa,
+                                              std::shared_ptr<ThreadPool> pool,
+                                              std::uint32_t max_rows);
 
 }  // namespace aorta::engine::cpu

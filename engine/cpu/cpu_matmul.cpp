@@ -105,7 +105,8 @@ void CpuBackend::matmul(const float* x, std::uint32_t rows, std::span<const Prod
   }
   const std::uint32_t columns = products[0].weight->columns;
   if (quantised) quantise(x, rows, columns);
-  share(groups, std::size_t{rows} * groups * columns / 2, [&](Range r) {
+  // A few rows cost what reading the weights costs, about 4 per column of a group.
+  share(groups, std::size_t{4} * rows * groups * columns, [&](Range r) {
     std::uint32_t first = 0;  // group of this product, in the count over all products
     for (const Product& product : products) {
       const std::uint32_t count = groups_of(*product.weight);

@@ -19,7 +19,9 @@ inline __m256 load_halves(const std::byte* p) {
   return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
 }
 inline __m256i broadcast4(const std::int8_t* p) {
-  return _mm256_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
+  std::int32_t word;
+  __builtin_memcpy(&word, p, sizeof(word));
+  return _mm256_set1_epi32(word);
 }
 inline __m256i pairs_to_int32(__m256i words) {
   return _mm256_madd_epi16(words, _mm256_set1_epi16(1));
