@@ -30,17 +30,22 @@ Llama::Llama(std::shared_ptr<const Pack> pack, std::unique_ptr<Backend> backend,
              const LlamaConfig& config)
     : pack_(std::move(pack)), backend_(std::move(backend)), config_(config) {}
 
-Result<std::unique_ptr<Llama>> Llama::open(std::shared_ptr<const Pack> pack,
-                                           std::unique_ptr<Backend> backend,
-                                           std::uint32_t kv_blocks) {
-  auto bytes = pack->bytes(llama::config);
+Result<LlamaConfig> Llama::config_of(const Pack& pack) {
+  auto bytes = pack.bytes(llama::config);
   if (!bytes) return bytes.error();
   LlamaConfig config = {};
   if (bytes->size() == sizeof(config)) std::memcpy(&config, bytes->data(), sizeof(config));
-  if (!plausible(config)) {
-    return Error{ErrorCode::corrupt,
-                 "pack " + pack->path() + " holds no usable llama configuration; delete it"};
-  }
+  if (plausible(config)) return config;
+  return Error{ErrorCode::corrupt,
+               "pack " + pack.path() + " holds no usable llama configuration; delete it"};
+}
+
+Result<std::unique_ptr<Llama>> Llama::open(std::shared_ptr<const Pack> pack,
+                                           std::unique_ptr<Backend> backend,
+                                           std::uint32_t kv_blocks) {
+  auto read = config_of(*pack);
+  if (!read) return read.error();
+  const LlamaConfig& config = *read;
   std::unique_ptr<Llama> model(new Llama(std::move(pack), std::move(backend), config));
   if (auto loaded = model->load(); !loaded) return loaded.error();
   const AttentionShape shape = {config.heads, config.kv_heads, config.head_size};

@@ -14,6 +14,9 @@ namespace aorta::engine {
 
 class Llama {
  public:
+  // Errors: corrupt (the pack holds no llama).
+  static Result<LlamaConfig> config_of(const Pack& pack);
+
   // Takes its weights from `pack`, keeps it mapped, and reserves `kv_blocks` on the backend.
   // Errors: corrupt (entries that are missing or do not fit), resource_exhausted.
   static Result<std::unique_ptr<Llama>> open(std::shared_ptr<const Pack> pack,

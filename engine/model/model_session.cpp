@@ -19,10 +19,10 @@ Result<ModelSession> ModelSession::open(const ToolOptions& options) {
   if (!pack) return pack.error();
   auto backend = make_cpu_backend(options.isa, options.threads, chunk_rows);
   if (!backend) return backend.error();
-  auto bytes = (*pack)->bytes(llama::config);
-  if (!bytes) return bytes.error();
-  const std::uint32_t context = reinterpret_cast<const LlamaConfig*>(bytes->data())->context_tokens;
-  auto model = Llama::open(*pack, std::move(*backend), (context + block_tokens - 1) / block_tokens);
+  auto config = Llama::config_of(**pack);
+  if (!config) return config.error();
+  const std::uint32_t blocks = (config->context_tokens + block_tokens - 1) / block_tokens;
+  auto model = Llama::open(*pack, std::move(*backend), blocks);
   if (!model) return model.error();
   return ModelSession(std::move(*model));
 }
