@@ -26,7 +26,8 @@ class Attendance {
   void beat(mesh::ServiceState state, TimePoint now, mesh::Outbox& out);
   bool report_due(TimePoint now) const;
   void report(mesh::Report report, TimePoint now, mesh::Outbox& out);
-  TimePoint next_tick() const;
+  TimePoint next_beat() const { return next_beat_; }
+  TimePoint next_tick() const;  // next beat or report
   // To the scheduler and the monitor, if they are there.
   void tell_both(const mesh::Message& message, mesh::Outbox& out) const;
 
