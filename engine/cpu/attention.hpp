@@ -183,13 +183,25 @@ void attend_queries(const AttentionJob& job) {
 
 template <class Lanes>
 void attend(const AttentionJob& job) {
-  using Attend = void (*)(const AttentionJob&);
-  static constexpr Attend by_queries[max_queries] = {
-      attend_queries<Lanes, 1>,  attend_queries<Lanes, 2>,  attend_queries<Lanes, 3>,
-      attend_queries<Lanes, 4>,  attend_queries<Lanes, 5>,  attend_queries<Lanes, 6>,
-      attend_queries<Lanes, 7>,  attend_queries<Lanes, 8>,  attend_queries<Lanes, 9>,
-      attend_queries<Lanes, 10>, attend_queries<Lanes, 11>, attend_queries<Lanes, 12>};
-  by_queries[job.queries - 1](job);
+  if constexpr (!Lanes::in_registers) {
+    for (std::uint32_t q = 0; q < job.queries; ++q) {
+      AttentionJob one = job;
+      one.queries = 1;
+      one.query[0] = job.query[q];
+      one.out[0] = job.out[q];
+      one.visible[0] = job.visible[q];
+      attend_queries<Lanes, 1>(one);
+    }
+    return;
+  } else {
+    using Attend = void (*)(const AttentionJob&);
+    static constexpr Attend by_queries[max_queries] = {
+        attend_queries<Lanes, 1>,  attend_queries<Lanes, 2>,  attend_queries<Lanes, 3>,
+        attend_queries<Lanes, 4>,  attend_queries<Lanes, 5>,  attend_queries<Lanes, 6>,
+        attend_queries<Lanes, 7>,  attend_queries<Lanes, 8>,  attend_queries<Lanes, 9>,
+        attend_queries<Lanes, 10>, attend_queries<Lanes, 11>, attend_queries<Lanes, 12>};
+    by_queries[job.queries - 1](job);
+  }
 }
 
 template <class Lanes>

@@ -7,6 +7,7 @@
 namespace aorta::engine::cpu::avx2 {
 
 struct Lanes {
+  static constexpr bool in_registers = true;
   __m256 low, high;
 
   static Lanes zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }

@@ -7,6 +7,7 @@
 namespace aorta::engine::cpu::avx512 {
 
 struct Lanes {
+  static constexpr bool in_registers = true;
   __m512 v;
 
   static __mmask16 before(unsigned n) {

@@ -8,6 +8,8 @@
 namespace aorta::engine::cpu::scalar {
 
 struct Lanes {
+  // Whether sums of several queries or rows fit registers: else nothing is gained by sharing loads.
+  static constexpr bool in_registers = false;
   float v[16];
 
   template <class F>
