@@ -118,6 +118,7 @@ TEST_F(FailureTest, OurOwnPauseIsNobodysDeath) {
   now_ += 30s;
   scheduler_.tick(now_, out_);
   EXPECT_TRUE(lost().empty());
+  EXPECT_NE(scheduler_.audit_json(now_).find("\"placed\":1"), std::string::npos);
   executor_says(e1_, {running(1)});
   admission_says({open_at(1, e1_)});
   advance(100ms);
@@ -244,6 +245,36 @@ TEST_F(FailureTest, ADroppedClosedIsNoticed) {
   EXPECT_FALSE(taken<mesh::Stop>(e1_).empty());
 }
 
+TEST_F(FailureTest, AfterACrashItTakesOneAtATime) {
+  receive(peer("node"), mesh::ChildDied{e1_, -11, "SIGSEGV", true, true});
+  add_executor(peer("executor-1", 2));
+  for (std::uint64_t n = 2; n <= 4; ++n) submit(open_request(n));
+  EXPECT_EQ(taken<mesh::Placed>(admission_).size(), 1u);
+}
+
+TEST_F(FailureTest, AfterAKillItTakesAll) {
+  receive(peer("node"), mesh::ChildDied{e1_, -9, "SIGKILL", false, true});
+  add_executor(peer("executor-1", 2));
+  for (std::uint64_t n = 2; n <= 4; ++n) submit(open_request(n));
+  EXPECT_EQ(taken<mesh::Placed>(admission_).size(), 3u);
+}
+
+TEST_F(FailureTest, AStaleBeatMovesNothing) {
+  receive(peer("node"), mesh::ChildDied{e1_, -9, "SIGKILL"});
+  add_executor(e2_);
+  submit(open_request(1, 2));
+  EXPECT_EQ(placed(1, 2), "executor-2");
+  admission_says({open_at(1, e1_)});
+  EXPECT_NE(scheduler_.audit_json(now_).find("\"homeless\":0"), std::string::npos);
+  for (int i = 0; i < 5; ++i) {
+    advance(100ms);
+    admission_says({open_at(1, e2_, 2)});
+    executor_says(e2_, {running(1, 2)});
+  }
+  EXPECT_TRUE(taken<mesh::Stop>(e2_).empty());
+  EXPECT_EQ(lost().size(), 1u) << "of its death alone";
+}
+
 TEST_F(FailureTest, ASecondCrashIsRunAlone) {
   for (std::uint32_t epoch = 1; epoch <= 2; ++epoch) {
     const auto life = peer("executor-1", epoch);
@@ -333,6 +364,47 @@ TEST_F(RestartTest, AnExecutorThatRestartedMeanwhileIsNoticedAtOnce) {
   const auto told = taken<mesh::Lost>(admission_);
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0].reason, LostReason::superseded);
+}
+
+// What a tenant has paid is not asked for again: among equals the first by name is next.
+TEST_F(RestartTest, WhatRanBeforeIsNotCharged) {
+  hello(ServiceKind::admission, admission_);
+  mesh::OpenRequest adopted = open_at(1, e1_), first = open_request(2), second = open_request(3);
+  adopted.tenant = first.tenant = "a";
+  second.tenant = "b";
+  adopted.generated_tokens = 500;
+  admission_says({second, adopted, first});
+  advance(300ms);
+  hello(ServiceKind::executor, e1_);
+  mesh::ExecutorBeat two_slots = beat({running(1)});
+  two_slots.slots_total = 2;
+  receive(e1_, two_slots);
+  EXPECT_EQ(placed(2), "executor-1");
+}
+
+TEST_F(SchedulerTest, APromptIsChargedOnce) {
+  mesh::OpenRequest a = open_request(1), b = open_request(2);
+  a.tenant = "a";
+  b.tenant = "b";
+  add_executor(e1_);
+  submit(a);
+  submit(b);
+  executor_says(e1_, {running(1), running(2)});
+  a.key.epoch = Epoch{2};  // handed over
+  submit(a);
+  executor_says(e1_, {running(1, 2), running(2)});
+  mesh::OpenRequest more_a = open_request(3), more_b = open_request(4);
+  more_a.tenant = "a";
+  more_b.tenant = "b";
+  mesh::ExecutorBeat full = beat({running(1, 2), running(2)});
+  full.slots_total = 2;
+  receive(e1_, full);
+  submit(more_b);
+  submit(more_a);
+  out_ = {};
+  full.slots_total = 3;
+  receive(e1_, full);
+  EXPECT_EQ(placed(3), "executor-1");
 }
 
 }  // namespace
