@@ -92,8 +92,8 @@ class Admission final : public mesh::Service {
   void reject(ConnectionId connection, Rejected rejected);
   void reject_verdict(ConnectionId connection, RequestId id, const Verdict& verdict);
   void refuse_held(Request& request, const Verdict& verdict);
-  void attach(ConnectionId connection, RequestId asked, TokenIndex next, Request& request,
-              TimePoint now, mesh::Outbox& out);
+  void attach(ConnectionId connection, TokenIndex next, Request& request, TimePoint now,
+              mesh::Outbox& out);
   void unlink(ConnectionId connection, RequestId id);
   void lost_its_clients(Request& request, TimePoint now, mesh::Outbox& out);
   void publish(Request& request);
@@ -117,6 +117,7 @@ class Admission final : public mesh::Service {
   void executor_gone(const mesh::PeerId& executor, mesh::LostReason reason, TimePoint now,
                      mesh::Outbox& out);
   void try_unconnected(mesh::Outbox& out);
+  void reach(const mesh::PeerId& executor, mesh::Outbox& out);
   void send_start(Request& request, mesh::Outbox& out);
   void leave_executor(Request& request, mesh::Outbox& out);
   void lose(Request& request, mesh::LostReason reason, TimePoint now, mesh::Outbox& out);

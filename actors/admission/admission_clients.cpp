@@ -89,7 +89,7 @@ void Admission::generate(ConnectionId connection, GenerateRequest ask, TimePoint
 void Admission::repeat(ConnectionId connection, const GenerateRequest& ask, Request& request,
                        TimePoint now, mesh::Outbox& out) {
   if (request.body_digest == ask.body_digest) {
-    return attach(connection, ask.id, TokenIndex{0}, request, now, out);
+    return attach(connection, TokenIndex{0}, request, now, out);
   }
   reject(connection, {.request = ask.id,
                       .status = 409,
@@ -129,7 +129,7 @@ void Admission::admit(ConnectionId connection, GenerateRequest ask, std::string 
   Request& added = table_.add(std::move(request));
   shedding_.entered(added);
   shedding_.taken(now);
-  added.ledger.attach(connection, added.id, TokenIndex{0});
+  added.ledger.attach(connection, TokenIndex{0});
   connections_[connection].requests.insert(added.id);
   if (hold == Duration::zero()) return accept(added, now, out);
   // Not accepted yet: that is a promise, and with no executor there is nothing to keep it with.
@@ -142,8 +142,7 @@ void Admission::accept(Request& request, TimePoint now, mesh::Outbox& out) {
   request.next_waiting = now + milliseconds(options_.waiting_every_ms);
   begin_epoch(request);
   for (const auto& subscriber : request.ledger.subscribers()) {
-    emit(subscriber.connection,
-         Accepted{request.id, request.model, request.sampling.seed, subscriber.asked});
+    emit(subscriber.connection, Accepted{request.id, request.model, request.sampling.seed});
   }
   submit(request, now, out);
 }
@@ -182,22 +181,22 @@ void Admission::reject_verdict(ConnectionId connection, RequestId id, const Verd
 void Admission::refuse_held(Request& request, const Verdict& verdict) {
   for (const auto& subscriber : request.ledger.subscribers()) {
     unlink(subscriber.connection, request.id);
-    reject_verdict(subscriber.connection, subscriber.asked, verdict);
+    reject_verdict(subscriber.connection, request.id, verdict);
   }
   shedding_.left(request);
   std::erase(held_, request.id);
   table_.erase(request.id);
 }
 
-void Admission::attach(ConnectionId connection, RequestId asked, TokenIndex next, Request& request,
-                       TimePoint now, mesh::Outbox& out) {
+void Admission::attach(ConnectionId connection, TokenIndex next, Request& request, TimePoint now,
+                       mesh::Outbox& out) {
   if (request.phase() == Phase::parked && draining_) {
-    return reject_verdict(connection, asked, draining_verdict(options_.retry_after_least_ms));
+    return reject_verdict(connection, request.id, draining_verdict(options_.retry_after_least_ms));
   }
-  request.ledger.attach(connection, asked, next);
+  request.ledger.attach(connection, next);
   connections_[connection].requests.insert(request.id);
   if (!request.accepted()) return;
-  emit(connection, Accepted{request.id, request.model, request.sampling.seed, asked});
+  emit(connection, Accepted{request.id, request.model, request.sampling.seed});
   if (request.phase() == Phase::parked) unpark(request, now, out);
   publish(request);
 }
@@ -216,7 +215,7 @@ void Admission::resume(ConnectionId connection, const std::string& tenant, Reque
                                           next.value, request->ledger.next().value),
                    .param = "next_index"});
   }
-  attach(connection, id, next, *request, now, out);
+  attach(connection, next, *request, now, out);
   settle(now, out);
 }
 

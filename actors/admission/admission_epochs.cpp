@@ -214,14 +214,18 @@ void Admission::on_executor_joined(const mesh::PeerId& executor, TimePoint now, 
       executor_gone(life, LostReason::superseded, now, out);
     }
   }
+  reach(executor, out);
+}
+
+// The executor is there, as far as we know. What it may not have got is said again: a second Start
+// changes nothing there. Whether it arrives shows by join_by.
+void Admission::reach(const mesh::PeerId& executor, mesh::Outbox& out) {
   acks_.set_connected(executor, true);
   const AckBook::Entry* entry = acks_.find(executor);
   if (entry == nullptr) return;
   for (const RequestId id : entry->held) {
     Request& request = *table_.find(id);
-    request.placed()->join_by = never;
-    if (!request.placed()->heard) send_start(request, out);  // a second Start changes nothing
-    table_.set_alarm(request, wake(request));
+    if (!request.placed()->heard) send_start(request, out);
   }
 }
 
@@ -243,7 +247,6 @@ void Admission::unreachable(const mesh::PeerId& peer, TimePoint now, mesh::Outbo
   for (const RequestId id : entry->held) {
     Request& request = *table_.find(id);
     Placed& placed = *request.placed();
-    placed.started = placed.heard;
     if (placed.join_by == never) {
       placed.join_by = now + milliseconds(options_.executor_wait_ms);
     }
@@ -256,12 +259,7 @@ void Admission::unreachable(const mesh::PeerId& peer, TimePoint now, mesh::Outbo
 // tried again.
 void Admission::try_unconnected(mesh::Outbox& out) {
   for (const auto& [executor, entry] : acks_.entries()) {
-    if (entry.connected || !connected(executor)) continue;
-    acks_.set_connected(executor, true);
-    for (const RequestId id : entry.held) {
-      Request& request = *table_.find(id);
-      if (!request.placed()->heard) send_start(request, out);
-    }
+    if (!entry.connected && connected(executor)) reach(executor, out);
   }
 }
 

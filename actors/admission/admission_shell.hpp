@@ -10,7 +10,7 @@
 
 namespace aorta::admission {
 
-class AdmissionShell final : public actors::Shell, public ClientPort {
+class AdmissionShell : public actors::Shell, public ClientPort {
  public:
   // `binds`: where executors dial; the core's hello says the address that they are told.
   AdmissionShell(actors::Host& host, std::unique_ptr<Admission> core,

@@ -38,6 +38,7 @@ std::vector<mesh::Figure> Admission::figures() const {
   };
   gauge("aorta_ledgers_retained", double(table_.retained()));
   gauge("aorta_ledgers_retained_bytes", double(table_.retained_bytes()));
+  gauge("aorta_idempotency_keys", double(table_.keys()));
   gauge("aorta_connections_subscribed", double(connections_.size()));
   return figures;
 }

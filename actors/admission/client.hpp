@@ -46,12 +46,9 @@ struct Usage {
 // ── Admission → front ────────────────────────────────────────────────────────────────────────
 // The answer to generate() and to resume(), before any Delta.
 struct Accepted {
-  RequestId request;
+  RequestId request;  // an earlier one's when an idempotency key named it
   std::string model;
   std::uint64_t seed = 0;
-  // The id the caller used. Another than `request` when an idempotency key named an earlier one;
-  // every later event carries `request`.
-  RequestId asked;
 };
 // Not accepted, or a call about an unknown request. status and names are HTTP's and OpenAI's.
 struct Rejected {

@@ -72,10 +72,10 @@ std::size_t Ledger::text_end(TokenIndex next) const {
   return next.value == 0 ? 0 : text_ends_[next.value - 1];
 }
 
-void Ledger::attach(ConnectionId connection, RequestId asked, TokenIndex next) {
+void Ledger::attach(ConnectionId connection, TokenIndex next) {
   AORTA_CHECK(next <= this->next(), "a subscriber cannot be ahead of the ledger");
   detach(connection);
-  subscribers_.push_back({connection, asked, next, text_end(next)});
+  subscribers_.push_back({connection, next, text_end(next)});
 }
 
 bool Ledger::detach(ConnectionId connection) {

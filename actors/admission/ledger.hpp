@@ -22,7 +22,6 @@ struct Outcome {
 
 struct Subscriber {
   ConnectionId connection;
-  RequestId asked;            // the id it knows the request by
   TokenIndex next;            // the first id not delivered to it
   std::size_t text_sent = 0;  // bytes of the text delivered to it
 };
@@ -52,7 +51,7 @@ class Ledger {
   const std::optional<Outcome>& outcome() const { return outcome_; }
 
   // `next` is at most next(). A connection has one cursor: attaching again moves it.
-  void attach(ConnectionId connection, RequestId asked, TokenIndex next);
+  void attach(ConnectionId connection, TokenIndex next);
   bool detach(ConnectionId connection);  // false: was not attached
   std::vector<Subscriber>& subscribers() { return subscribers_; }
   const std::vector<Subscriber>& subscribers() const { return subscribers_; }

@@ -25,9 +25,9 @@ struct Queued {};
 struct Placed {
   mesh::PeerId executor;
   mesh::TokenReceiver receiver;
-  bool started = false;       // Start was sent while the executor was connected
+  bool started = false;       // Start was sent
   bool heard = false;         // something of this epoch has come: the executor has it
-  TimePoint join_by = never;  // the executor is not connected: placed anew then
+  TimePoint join_by = never;  // the executor is not connected: placed anew unless it is then
   TimePoint next_expect{};    // gaps are asked for once in a while, not at every step
 };
 struct Parked {

@@ -37,6 +37,7 @@ class RequestTable {
   Request* surplus();
   std::size_t retained() const { return retained_bytes_by_id_.size(); }
   std::size_t retained_bytes() const { return retained_bytes_; }
+  std::size_t keys() const { return keys_.size(); }
 
  private:
   using Key = std::pair<std::string, std::string>;  // tenant, idempotency key

@@ -23,7 +23,6 @@ TEST(AdmissionClients, AcceptsAndAnswers) {
   const auto accepted = h.events<Accepted>(1);
   ASSERT_EQ(accepted.size(), 1u);
   EXPECT_EQ(accepted[0].request, request_id(1));
-  EXPECT_EQ(accepted[0].asked, request_id(1));
   EXPECT_EQ(accepted[0].model, "fake");
   EXPECT_EQ(accepted[0].seed, 7u);
   h.place(1, e1);
@@ -239,7 +238,6 @@ TEST(AdmissionClients, TheSameKeyAndBodyIsTheSameRequest) {
   h.generate(2, again);  // running
   ASSERT_EQ(h.events<Accepted>(2).size(), 1u);
   EXPECT_EQ(h.events<Accepted>(2)[0].request, request_id(1));
-  EXPECT_EQ(h.events<Accepted>(2)[0].asked, request_id(2));
   EXPECT_EQ(h.text(2), "hello");
   EXPECT_EQ(h.sent<mesh::Submit>().size(), 1u);
   h.tokens(e1, key(1), 5, "", Finish::stop);
@@ -269,6 +267,41 @@ TEST(AdmissionClients, ARefusedKeyMayBeUsedAgain) {
   ask.body_digest = "other";
   h.generate(3, ask);
   EXPECT_EQ(h.events<Accepted>(3).size(), 1u);
+}
+
+TEST(AdmissionClients, AKeyIsForgottenWithItsRequest) {
+  Harness h({.retain_ms = 1000});
+  const auto keys = [&] {
+    double keys = -1;
+    for (const auto& figure : h.core.figures()) {
+      if (figure.name == "aorta_idempotency_keys") keys = figure.value;
+    }
+    return keys;
+  };
+  auto ask = h.ask(1);
+  ask.idempotency_key = "k";
+  stream_hello(h, ask);
+  EXPECT_EQ(keys(), 1);
+  h.tokens(e1, key(1), 5, "", Finish::stop);
+  h.advance(1000);
+  EXPECT_EQ(keys(), 0);
+}
+
+TEST(AdmissionClients, AHeldRequestIsJoinedWithoutAPromise) {
+  Harness h;
+  h.figures.executors_ready = 0;
+  h.figures.executors_coming = 1;
+  h.beat();
+  auto ask = h.ask(1);
+  ask.idempotency_key = "k";
+  h.generate(1, ask);
+  ask.id = request_id(2);
+  h.generate(2, ask);
+  h.resume(3, 1, 0);
+  EXPECT_TRUE(h.told.empty());
+  h.cancel(3, 1);
+  for (std::uint64_t n : {1, 2, 3}) EXPECT_EQ(h.events<Rejected>(n).at(0).code, "cancelled") << n;
+  EXPECT_TRUE(h.balanced());
 }
 
 TEST(AdmissionClients, ASlowClientGetsTheRestInOnePiece) {

@@ -23,12 +23,12 @@ constexpr ConnectionId one{1}, two{2};
 
 TEST(Ledger, GivesEachSubscriberEachTokenOnce) {
   Ledger l = ledger();
-  l.attach(one, {}, TokenIndex{0});
+  l.attach(one, TokenIndex{0});
   l.append(ids("ab"), Finish::none);
   auto first = l.take_delta({}, l.subscribers()[0]);
   EXPECT_EQ(first->text, "ab");
   EXPECT_FALSE(l.take_delta({}, l.subscribers()[0]));
-  l.attach(two, {}, TokenIndex{1});
+  l.attach(two, TokenIndex{1});
   l.append(ids("c"), Finish::none);
   auto second = l.take_delta({}, l.subscribers()[0]);
   EXPECT_EQ(second->first, TokenIndex{2});
@@ -51,12 +51,12 @@ TEST(Ledger, EndsAtAStopStringHoweverTheIdsAreCut) {
 
 TEST(Ledger, WithheldTextBelongsToTheLastId) {
   Ledger l = ledger({"END"});
-  l.attach(one, {}, TokenIndex{0});
+  l.attach(one, TokenIndex{0});
   l.append(ids("xE"), Finish::none);
   EXPECT_EQ(l.take_delta({}, l.subscribers()[0])->text, "x");
   EXPECT_EQ(l.append(ids("N"), Finish::length), Finish::length);
   EXPECT_EQ(l.take_delta({}, l.subscribers()[0])->text, "EN");
-  l.attach(two, {}, TokenIndex{2});
+  l.attach(two, TokenIndex{2});
   EXPECT_EQ(l.take_delta({}, l.subscribers()[1])->text, "EN");
 }
 
@@ -81,7 +81,7 @@ TEST(Ledger, ResumesAtEachIndexWithExactlyTheRest) {
   l.append(ids(answer), Finish::length);
   std::string before;
   for (std::uint32_t next = 0; next <= l.next().value; ++next) {
-    l.attach(one, {}, TokenIndex{next});
+    l.attach(one, TokenIndex{next});
     const auto delta = l.take_delta({}, l.subscribers()[0]);
     const std::string rest = delta ? delta->text : "";
     EXPECT_EQ(answer.substr(answer.size() - rest.size()), rest) << next;
@@ -95,8 +95,8 @@ TEST(Ledger, ResumesAtEachIndexWithExactlyTheRest) {
 TEST(Ledger, AConnectionHasOneCursor) {
   Ledger l = ledger();
   l.append(ids("ab"), Finish::none);
-  l.attach(one, {}, TokenIndex{2});
-  l.attach(one, {}, TokenIndex{0});
+  l.attach(one, TokenIndex{2});
+  l.attach(one, TokenIndex{0});
   ASSERT_EQ(l.subscribers().size(), 1u);
   EXPECT_EQ(l.take_delta({}, l.subscribers()[0])->text, "ab");
   EXPECT_TRUE(l.detach(one));

@@ -50,6 +50,9 @@ TEST(Shedding, TakesAFewBlindWhenTheSchedulerIsSilent) {
   h.beat();
   h.generate(4, h.ask(4));
   EXPECT_EQ(h.events<Accepted>(4).size(), 1u);
+  h.advance(1001);
+  h.generate(5, h.ask(5));
+  EXPECT_EQ(h.events<Accepted>(5).size(), 1u);  // counted anew
 }
 
 TEST(Shedding, UrgentRequestsHaveHalfTheSlots) {
@@ -111,6 +114,22 @@ TEST(Shedding, ATenantsOwnQueueDoesNotRefuseOthers) {
   auto other = h.ask(5);
   other.tenant = "other";
   h.generate(5, other);
+  EXPECT_EQ(h.events<Accepted>(5).size(), 1u);
+}
+
+TEST(Shedding, TenantsOfATierShareItsPace) {
+  Harness h({.max_wait_ms = {2000, 3500, 3500}});
+  h.figures.slots_free = 0;
+  h.figures.starts_per_minute = 60;
+  h.beat();
+  for (std::uint64_t n : {1, 2}) h.generate(n, h.ask(n));
+  auto other = h.ask(3);
+  other.tenant = "other";
+  h.generate(3, other);
+  h.generate(4, h.ask(4));  // 2 of its own, each second turn: 4 s
+  EXPECT_EQ(rejection(h, 4).code, "overloaded");
+  h.gone(3);
+  h.generate(5, h.ask(5));  // 2 s
   EXPECT_EQ(h.events<Accepted>(5).size(), 1u);
 }
 
