@@ -7,6 +7,8 @@
 namespace aorta::scheduler {
 namespace {
 
+constexpr std::size_t look_behind = 64;  // waiting requests asked for a fit, at most, in one pick
+
 // The least virtual time among tenants that wait; when nobody waits, among those that run.
 template <class Tenants>
 std::optional<double> least_active_time(const Tenants& tenants) {
@@ -100,7 +102,8 @@ std::optional<RequestId> Policy::first_fit(const Tenant& tenant,
     if (found == Fit::now) return waiting.request;
     if (found == Fit::nowhere) continue;
     passed.push_back(waiting.request);
-    held = places_.at(waiting.request).passed >= options_.head_passes;
+    held =
+        places_.at(waiting.request).passed >= options_.head_passes || passed.size() >= look_behind;
     if (held) break;
   }
   return std::nullopt;

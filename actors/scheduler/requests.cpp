@@ -45,7 +45,9 @@ void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& op
       executors_.declined(request.executor, request.key);
     }
     leave_state(request);
-    admissions_[request.admission.name].requests.erase(open.key.request);
+    if (auto view = admissions_.find(request.admission.name); view != admissions_.end()) {
+      view->second.requests.erase(open.key.request);  // another may carry it on
+    }
   }
   request.state = Request::State::queued;
   request.admission = admission;
