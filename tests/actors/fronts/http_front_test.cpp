@@ -48,12 +48,15 @@ class HttpFrontTest : public ::testing::Test {
 TEST_F(HttpFrontTest, AnswersAChatWhole) {
   answer_at_once({"Be", "cause", "."});
   HttpClient one = client();
-  one.send(post(chat, question, "X-Request-Id: mine-1\r\n"));
+  one.send(post(chat, question,
+                "X-Request-Id: mine-1\r\nX-Aorta-Tier: urgent\r\nIdempotency-Key: k\r\n"));
   run_until(io, [&] { return one.has("same_numerics\":true}}"); });
   EXPECT_TRUE(one.has("HTTP/1.1 200 OK\r\n"));
   EXPECT_TRUE(one.has("X-Request-Id: mine-1\r\n"));
   const json body = json::parse(one.body());
   const RequestId id = port.generated.at(0).request.id;
+  EXPECT_EQ(port.generated[0].request.tier, mesh::Tier::urgent);
+  EXPECT_EQ(port.generated[0].request.idempotency_key, "k");
   EXPECT_EQ(body["id"], "chatcmpl-" + id.to_string());
   EXPECT_EQ(body["object"], "chat.completion");
   EXPECT_EQ(body["model"], "smollm2");
@@ -196,7 +199,7 @@ TEST_F(HttpFrontTest, RefusalsCarryWhenToTryAgain) {
 TEST_F(HttpFrontTest, AnErrorInMidStreamIsAnEventAndACleanEnd) {
   port.on_generate = [this](const ScriptedPort::Generate& asked) {
     const RequestId id = asked.request.id;
-    front->deliver(asked.connection, admission::Accepted{id, "smollm2", 7, id});
+    front->deliver(asked.connection, admission::Accepted{id, "smollm2", 7});
     front->deliver(asked.connection, admission::Waiting{id});
     front->deliver(asked.connection, admission::Delta{id, {0}, {1}, "x"});
     front->deliver(asked.connection, admission::Failed{id, 500, "poison", "It broke."});
@@ -215,7 +218,7 @@ TEST_F(HttpFrontTest, ResumesFromTheLastEvent) {
   const RequestId id{1, 2};
   port.on_resume = [this](const ScriptedPort::Resume& asked) {
     const RequestId request = asked.request;
-    front->deliver(asked.connection, admission::Accepted{request, "smollm2", 7, request});
+    front->deliver(asked.connection, admission::Accepted{request, "smollm2", 7});
     front->deliver(asked.connection, admission::Delta{request, asked.next, {1, 2}, "on"});
     front->deliver(asked.connection, admission::Done{request, "stop", {}, 2, true});
   };

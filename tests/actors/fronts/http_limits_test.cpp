@@ -28,8 +28,7 @@ class HttpLimitsTest : public ::testing::Test {
     run_until(io, [&] { return port.generated.size() > before; });
     const auto& asked = port.generated.back();
     connection = asked.connection;
-    front->deliver(connection,
-                   admission::Accepted{asked.request.id, "smollm2", 7, asked.request.id});
+    front->deliver(connection, admission::Accepted{asked.request.id, "smollm2", 7});
     return asked.request.id;
   }
   void expect_refused(const std::string& bytes, const std::string& status) {

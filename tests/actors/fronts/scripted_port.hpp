@@ -63,7 +63,7 @@ class ScriptedPort final : public admission::ClientPort {
   // The usual story of an answer: accepted, a token per word, done.
   static void answer(admission::Front& front, ConnectionId connection, RequestId request,
                      const std::vector<std::string>& words) {
-    front.deliver(connection, admission::Accepted{request, "smollm2", 7, request});
+    front.deliver(connection, admission::Accepted{request, "smollm2", 7});
     TokenIndex next;
     for (const std::string& word : words) {
       front.deliver(connection, admission::Delta{request, next, {100}, word});

@@ -156,7 +156,7 @@ TEST_F(ZmqFrontTest, ResumesAndCancels) {
   until([&] { return !port.generated.empty(); });
   const auto& asked = port.generated[0];
   const RequestId id = asked.request.id;
-  front->deliver(asked.connection, admission::Accepted{id, "smollm2", 7, id});
+  front->deliver(asked.connection, admission::Accepted{id, "smollm2", 7});
   // By its own client: on the stream's connection, whose end answers it.
   one->ask("cancel", {{"request", id.to_string()}});
   until([&] { return port.cancelled.size() == 1; });
@@ -299,8 +299,7 @@ TEST_F(ZmqFrontTest, APromiseOfAcksIsHeldTo) {
   one->ask("generate", body);
   until([&] { return !port.generated.empty(); });
   const auto& asked = port.generated[0];
-  front->deliver(asked.connection,
-                 admission::Accepted{asked.request.id, "smollm2", 7, asked.request.id});
+  front->deliver(asked.connection, admission::Accepted{asked.request.id, "smollm2", 7});
   until([&] { return !port.gone_connections.empty(); });
   EXPECT_EQ(figure("aorta_zmq_streams"), 0);
 }
@@ -312,7 +311,7 @@ TEST_F(ZmqFrontTest, AcksOfTheFutureAreErrors) {
   until([&] { return !port.generated.empty(); });
   const auto& asked = port.generated[0];
   const RequestId id = asked.request.id;
-  front->deliver(asked.connection, admission::Accepted{id, "smollm2", 7, id});
+  front->deliver(asked.connection, admission::Accepted{id, "smollm2", 7});
   front->deliver(asked.connection, admission::Delta{id, {0}, {1, 2}, "x"});
   one->ask("ack", {{"request", id.to_string()}, {"next_index", 2}});
   one->ask("ack", {{"request", id.to_string()}, {"next_index", 3}});
@@ -374,6 +373,23 @@ TEST_F(DeafClientTest, IsHeldAndGoesOnWhereItWas) {
             [&] { return !deaf->replies.empty() && deaf->replies.back().verb == "done"; });
   ASSERT_EQ(deaf->replies.size(), tokens + 1);
   for (std::uint32_t n = 0; n < tokens; ++n) EXPECT_EQ(deaf->replies[n].body["index"], n);
+}
+
+TEST_F(DeafClientTest, IsToldInOrder) {
+  options.retry_ms = 3'600'000;
+  begin();
+  const auto& asked = port.generated[0];
+  std::uint32_t next = feed([&] { return port.holds[asked.connection]; });
+  // There is room again, but what waits comes first.
+  run_until(its_loop.io(), [&] { return !deaf->replies.empty(); });
+  for (int turn = 0; turn < 100; ++turn) {
+    its_loop.io().restart();
+    its_loop.io().run_one_for(std::chrono::milliseconds(1));
+    front->deliver(asked.connection, admission::Delta{asked.request.id, {next++}, {1}, "x"});
+  }
+  for (std::uint32_t n = 0; n < deaf->replies.size(); ++n) {
+    ASSERT_EQ(deaf->replies[n].body["index"], n);
+  }
 }
 
 TEST_F(DeafClientTest, CostsBoundedMemory) {
