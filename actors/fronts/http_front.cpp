@@ -25,7 +25,9 @@ constexpr auto accept_again = std::chrono::milliseconds(100);  // when descripto
 
 struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
   Impl(asio::io_context& io, admission::ClientPort& port, HttpOptions options)
-      : hub{io, port, std::move(options), HttpRoutes(port, std::time(nullptr))},
+      : hub{io, port, std::move(options),
+            HttpRoutes(
+                port, [this] { return all_figures(); }, std::time(nullptr))},
         acceptor(io),
         pause(io) {}
 
@@ -89,10 +91,36 @@ struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
     return {hub.connections.begin(), hub.connections.end()};
   }
 
+  std::vector<mesh::Figure> figures() const {
+    const auto figure = [](const char* name, std::uint64_t value, mesh::FigureKind kind) {
+      return mesh::Figure{name, "", static_cast<double>(value), kind};
+    };
+    using enum mesh::FigureKind;
+    return {
+        figure("aorta_http_connections", hub.connections.size(), gauge),
+        figure("aorta_http_streams", hub.exchanges.size(), gauge),
+        figure("aorta_http_connections_total", hub.accepted, counter),
+        figure("aorta_http_connections_refused_total", hub.refused, counter),
+        figure("aorta_http_requests_total", hub.requests, counter),
+        figure("aorta_http_errors_total", hub.errors, counter),
+    };
+  }
+
+  std::vector<mesh::Figure> all_figures() const {
+    std::vector<mesh::Figure> all = hub.port.figures();
+    const auto add = [&](const std::vector<mesh::Figure>& some) {
+      all.insert(all.end(), some.begin(), some.end());
+    };
+    add(figures());
+    for (const auto& more : more_figures) add(more());
+    return all;
+  }
+
   HttpHub hub;
   tcp::acceptor acceptor;
   asio::steady_timer pause;
   std::uint16_t port = 0;
+  std::vector<std::function<std::vector<mesh::Figure>()>> more_figures;
 };
 
 HttpFront::HttpFront(asio::io_context& io, admission::ClientPort& port, HttpOptions options)
@@ -131,20 +159,10 @@ void HttpFront::close() {
   for (const auto& connection : impl_->all()) connection->close();
 }
 
-std::vector<mesh::Figure> HttpFront::figures() const {
-  const HttpHub& hub = impl_->hub;
-  const auto figure = [](const char* name, std::uint64_t value, mesh::FigureKind kind) {
-    return mesh::Figure{name, "", static_cast<double>(value), kind};
-  };
-  using enum mesh::FigureKind;
-  return {
-      figure("aorta_http_connections", hub.connections.size(), gauge),
-      figure("aorta_http_streams", hub.exchanges.size(), gauge),
-      figure("aorta_http_connections_total", hub.accepted, counter),
-      figure("aorta_http_connections_refused_total", hub.refused, counter),
-      figure("aorta_http_requests_total", hub.requests, counter),
-      figure("aorta_http_errors_total", hub.errors, counter),
-  };
+std::vector<mesh::Figure> HttpFront::figures() const { return impl_->figures(); }
+
+void HttpFront::also_show(std::function<std::vector<mesh::Figure>()> more) {
+  impl_->more_figures.push_back(std::move(more));
 }
 
 }  // namespace aorta::fronts

@@ -33,6 +33,8 @@ class HttpFront final : public admission::Front {
   void drain(std::function<void()> on_empty);
   void close();  // every connection, at once; what is open is told gone
   std::vector<mesh::Figure> figures() const;
+  // /metrics shows admission's figures and this front's; and those of `more`, for other fronts.
+  void also_show(std::function<std::vector<mesh::Figure>()> more);
 
  private:
   struct Impl;

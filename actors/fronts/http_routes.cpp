@@ -102,8 +102,8 @@ std::string_view trim(std::string_view text) {
 
 }  // namespace
 
-HttpRoutes::HttpRoutes(const admission::ClientPort& port, std::int64_t started)
-    : port_(port), started_(started) {}
+HttpRoutes::HttpRoutes(const admission::ClientPort& port, Figures figures, std::int64_t started)
+    : port_(port), figures_(std::move(figures)), started_(started) {}
 
 HttpRoutes::Routed HttpRoutes::route(const HttpRequest& request) const {
   Routed routed = find(request);
@@ -198,7 +198,7 @@ HttpResponse HttpRoutes::read(std::string_view path) const {
     response.body = readiness_json(readiness);
   } else if (path == "/metrics") {
     response.content_type = prometheus_content_type;
-    response.body = prometheus_text(port_.figures());
+    response.body = prometheus_text(figures_());
   } else if (path == "/v1/models") {
     response.body = models_json(port_.readiness().models, started_);
   } else if (path.starts_with(models_path)) {

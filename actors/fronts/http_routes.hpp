@@ -1,8 +1,10 @@
 #pragma once
 // Which answer belongs to which request line. Nothing here waits: a request is answered at once,
 // or opens an exchange with admission.
+#include <functional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "actors/admission/client.hpp"
 #include "actors/fronts/http_exchange.hpp"
@@ -23,8 +25,10 @@ struct Opening {
 
 class HttpRoutes {
  public:
-  // `started`: seconds since 1970, what models say of when they were made.
-  HttpRoutes(const admission::ClientPort& port, std::int64_t started);
+  using Figures = std::function<std::vector<mesh::Figure>()>;
+  // `figures`: what /metrics shows. `started`: seconds since 1970, what models say of when they
+  // were made.
+  HttpRoutes(const admission::ClientPort& port, Figures figures, std::int64_t started);
 
   // Either names the request in X-Request-Id: as the client does, else by its own id.
   using Routed = std::variant<HttpResponse, Opening>;
@@ -39,6 +43,7 @@ class HttpRoutes {
   HttpResponse read_request(std::string_view id) const;
 
   const admission::ClientPort& port_;
+  Figures figures_;
   std::int64_t started_;
 };
 
