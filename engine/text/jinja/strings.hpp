@@ -18,6 +18,7 @@ Value replace(Runtime& runtime, const std::string& text, const Value& old_part,
 // Whether text begins or ends with `affix`, a string or a list of them.
 Value has_affix(Runtime& runtime, const std::string& text, const Value& affix, bool at_end);
 
+// Character by character: ß stays one letter, unlike Python's.
 enum class Case { upper, lower, capitalize, title };
 Value change_case(Runtime& runtime, const std::string& text, Case to);
 std::int64_t count_characters(std::string_view text);

@@ -46,7 +46,8 @@ inline std::string from_hex(const std::string& hex) {
 inline std::vector<ChatMessage> messages_of(const nlohmann::json& messages) {
   std::vector<ChatMessage> out;
   for (const auto& message : messages) {
-    out.push_back({message.at("role").get<std::string>(), message.at("content").get<std::string>()});
+    out.push_back(
+        {message.at("role").get<std::string>(), message.at("content").get<std::string>()});
   }
   return out;
 }
