@@ -3,13 +3,7 @@
 #include <algorithm>
 
 namespace aorta::admission {
-namespace {
-
 using std::chrono::milliseconds;
-const mesh::PeerId scheduler{"scheduler", {}};
-const mesh::PeerId monitor{"monitor", {}};
-
-}  // namespace
 
 Admission::Admission(mesh::Hello self, AdmissionOptions options, Models models)
     : options_(std::move(options)),

@@ -4,7 +4,8 @@
 // each subscriber each token once and each end once.
 //
 // Where to read on: admission.cpp (messages, time, leaving), admission_clients.cpp (what fronts
-// ask), admission_epochs.cpp (the lives of a request on executors), admission_views.cpp (figures).
+// ask), admission_delivery.cpp (what clients are told), admission_epochs.cpp (the lives of a
+// request on executors), admission_views.cpp (figures).
 #include <deque>
 #include <map>
 #include <memory>
@@ -100,6 +101,8 @@ class Admission final : public mesh::Service {
   void end(Request& request, Outcome outcome, TimePoint now, mesh::Outbox& out);
   void forget(Request& request);
   void emit(ConnectionId connection, ClientEvent event);
+  void emit_ending(ConnectionId connection, const Request& request);
+  Verdict draining_verdict() const;
   TimePoint deadline_of(const GenerateRequest& ask, TimePoint now) const;
 
   // Lives on executors.
@@ -128,6 +131,8 @@ class Admission final : public mesh::Service {
   bool crashed_too_often(Request& request, const mesh::Lost& lost) const;
   void note_latency(Request& request, std::size_t tokens, TimePoint now);
 
+  inline static const mesh::PeerId scheduler{"scheduler", {}};  // we dialled them: any incarnation
+  inline static const mesh::PeerId monitor{"monitor", {}};
   const AdmissionOptions options_;
   const Models models_;
   mesh::Peering peering_;

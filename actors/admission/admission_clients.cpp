@@ -10,7 +10,6 @@ namespace aorta::admission {
 namespace {
 
 using std::chrono::milliseconds;
-const mesh::PeerId scheduler{"scheduler", {}};
 
 OnDisconnect on_disconnect_of(const GenerateRequest& ask) {
   if (ask.on_disconnect) return *ask.on_disconnect;
@@ -26,29 +25,20 @@ Rejected not_found(RequestId id) {
                                  id.to_string())};
 }
 
-ClientEvent terminal_event(const Request& request) {
-  const Outcome& outcome = *request.ledger.outcome();
-  if (outcome.failed()) {
-    return Failed{request.id, outcome.status, outcome.code, outcome.message};
-  }
-  return Done{request.id, outcome.finish_reason, request.ledger.usage(), request.epoch.value,
-              request.same_numerics};
-}
-
-Verdict draining_verdict(std::uint32_t retry_after_ms) {
-  Verdict verdict{Verdict::Kind::refuse};
-  verdict.status = 503;
-  verdict.code = "draining";
-  verdict.message = "This admission is leaving and takes no more requests. Try again.";
-  verdict.retry_after_ms = retry_after_ms;
-  return verdict;
-}
-
 }  // namespace
 
 TimePoint Admission::deadline_of(const GenerateRequest& ask, TimePoint now) const {
   const std::uint32_t asked = ask.timeout_ms == 0 ? options_.default_timeout_ms : ask.timeout_ms;
   return now + milliseconds(std::min(asked, options_.max_timeout_ms));
+}
+
+Verdict Admission::draining_verdict() const {
+  Verdict verdict{Verdict::Kind::refuse};
+  verdict.status = 503;
+  verdict.code = "draining";
+  verdict.message = "This admission is leaving and takes no more requests. Try again.";
+  verdict.retry_after_ms = options_.retry_after_least_ms;
+  return verdict;
 }
 
 void Admission::generate(ConnectionId connection, GenerateRequest ask, TimePoint now,
@@ -59,7 +49,7 @@ void Admission::generate(ConnectionId connection, GenerateRequest ask, TimePoint
   }
   const RequestId id = ask.id;
   if (draining_) {
-    return reject_verdict(connection, id, draining_verdict(options_.retry_after_least_ms));
+    return reject_verdict(connection, id, draining_verdict());
   }
   const bool by_default = ask.model.empty() || ask.model == "default";
   std::string model = by_default ? options_.default_model : ask.model;
@@ -151,8 +141,7 @@ void Admission::accept(Request& request, TimePoint now, mesh::Outbox& out) {
 // none is to be expected.
 void Admission::release_held(TimePoint now, mesh::Outbox& out) {
   if (held_.empty()) return;
-  const Verdict verdict =
-      draining_ ? draining_verdict(options_.retry_after_least_ms) : shedding_.judge_held(now);
+  const Verdict verdict = draining_ ? draining_verdict() : shedding_.judge_held(now);
   if (verdict.kind == Verdict::Kind::hold) return;
   for (const RequestId id : std::exchange(held_, {})) {
     Request* request = table_.find(id);
@@ -186,19 +175,6 @@ void Admission::refuse_held(Request& request, const Verdict& verdict) {
   shedding_.left(request);
   std::erase(held_, request.id);
   table_.erase(request.id);
-}
-
-void Admission::attach(ConnectionId connection, TokenIndex next, Request& request, TimePoint now,
-                       mesh::Outbox& out) {
-  if (request.phase() == Phase::parked && draining_) {
-    return reject_verdict(connection, request.id, draining_verdict(options_.retry_after_least_ms));
-  }
-  request.ledger.attach(connection, next);
-  connections_[connection].requests.insert(request.id);
-  if (!request.accepted()) return;
-  emit(connection, Accepted{request.id, request.model, request.sampling.seed});
-  if (request.phase() == Phase::parked) unpark(request, now, out);
-  publish(request);
 }
 
 void Admission::resume(ConnectionId connection, const std::string& tenant, RequestId id,
@@ -239,7 +215,7 @@ void Admission::cancel(ConnectionId connection, const std::string& tenant, Reque
     end(*request, {.finish_reason = "cancelled"}, now, out);
   }
   // Who cancels is answered, whoever reads the stream.
-  if (!subscribed) emit(connection, terminal_event(*request));
+  if (!subscribed) emit_ending(connection, *request);
   settle(now, out);
 }
 
@@ -287,54 +263,6 @@ void Admission::hold(ConnectionId connection, bool held, TimePoint now, mesh::Ou
     if (Request* request = table_.find(id)) publish(*request);
   }
   settle(now, out);
-}
-
-void Admission::unlink(ConnectionId connection, RequestId id) {
-  auto it = connections_.find(connection);
-  if (it == connections_.end()) return;
-  it->second.requests.erase(id);
-  if (it->second.requests.empty() && !it->second.held) connections_.erase(it);
-}
-
-// Tells each subscriber whose socket takes it what it has not got, and how it ended.
-void Admission::publish(Request& request) {
-  if (!request.accepted()) return;
-  std::erase_if(request.ledger.subscribers(), [&](Subscriber& subscriber) {
-    if (connections_.at(subscriber.connection).held) return false;
-    if (auto delta = request.ledger.take_delta(request.id, subscriber)) {
-      emit(subscriber.connection, std::move(*delta));
-    }
-    if (!request.ledger.outcome()) return false;
-    emit(subscriber.connection, terminal_event(request));
-    unlink(subscriber.connection, request.id);
-    return true;
-  });
-}
-
-void Admission::end(Request& request, Outcome outcome, TimePoint now, mesh::Outbox& out) {
-  if (request.phase() != Phase::parked) out.send(scheduler, mesh::Closed{request.id});
-  leave_executor(request, out);
-  ++tally_.ended[outcome.name()];
-  request.ledger.close(std::move(outcome));
-  enter(request, Ended{now + milliseconds(options_.retain_ms)});
-  ended_.push_back(record_of(request));
-  if (ended_.size() > options_.audit_requests) ended_.pop_front();
-  publish(request);
-  table_.retain(request);
-}
-
-void Admission::forget(Request& request) {
-  for (const auto& subscriber : request.ledger.subscribers()) {
-    unlink(subscriber.connection, request.id);
-    emit(subscriber.connection,
-         Failed{request.id, 408, "client_too_slow",
-                "The answer was complete, but the client did not read it in time."});
-  }
-  table_.erase(request.id);
-}
-
-void Admission::emit(ConnectionId connection, ClientEvent event) {
-  events_.push_back({connection, std::move(event)});
 }
 
 }  // namespace aorta::admission

@@ -4,13 +4,8 @@
 #include "actors/admission/admission.hpp"
 
 namespace aorta::admission {
-namespace {
-
 using mesh::LostReason;
 using std::chrono::milliseconds;
-const mesh::PeerId scheduler{"scheduler", {}};
-
-}  // namespace
 
 bool Admission::connected(const mesh::PeerId& executor) const {
   const mesh::Peering::Peer* peer = peering_.find(executor.name);

@@ -182,4 +182,12 @@ class Harness {
   }
 };
 
+// A request that streams from executor 1: "hello" is generated and delivered.
+inline void stream_hello(Harness& h, GenerateRequest ask) {
+  h.join(executor(1));
+  h.generate(1, std::move(ask));
+  h.place(1, executor(1));
+  h.tokens(executor(1), key(1), 0, "hello");
+}
+
 }  // namespace aorta::admission
