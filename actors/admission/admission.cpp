@@ -3,6 +3,7 @@
 #include <algorithm>
 
 namespace aorta::admission {
+
 using std::chrono::milliseconds;
 
 Admission::Admission(mesh::Hello self, AdmissionOptions options, Models models)

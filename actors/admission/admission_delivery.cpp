@@ -1,8 +1,8 @@
 // What clients are told, and how a request ends.
-
 #include "actors/admission/admission.hpp"
 
 namespace aorta::admission {
+
 using std::chrono::milliseconds;
 
 void Admission::attach(ConnectionId connection, TokenIndex next, Request& request, TimePoint now,

@@ -4,6 +4,7 @@
 #include "actors/admission/admission.hpp"
 
 namespace aorta::admission {
+
 using mesh::LostReason;
 using std::chrono::milliseconds;
 
