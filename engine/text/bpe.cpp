@@ -78,7 +78,7 @@ void Merger::enqueue(std::int32_t left, std::int32_t right) {
   const TokenId left_id = symbols_[left].id, right_id = symbols_[right].id;
   const Merge merge = table_.find(left_id, right_id);
   if (merge.rank == Merge::no_rank) return;
-  heap_.push_back({merge.rank, left, right, left_id, right_id, merge.result});
+  heap_.push_back({merge.rank, left, right, right_id, merge.result});
 }
 
 void Merger::merge_queued(std::vector<TokenId>& ids) {
@@ -102,9 +102,9 @@ void Merger::merge_queued(std::vector<TokenId>& ids) {
     heap_.pop_back();
     Symbol& left = symbols_[best.left];
     Symbol& right = symbols_[best.right];
-    const bool stale = !left.alive || !right.alive || left.next != best.right ||
-                       left.id != best.left_id || right.id != best.right_id;
-    if (stale) continue;
+    // Stale when the left one went into its own left, or either went on to its right: a left that
+    // did has another next, a right that did has another id.
+    if (!left.alive || left.next != best.right || right.id != best.right_id) continue;
     left.id = best.result;
     left.next = right.next;
     right.alive = false;

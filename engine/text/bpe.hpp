@@ -52,11 +52,11 @@ class Merger {
     std::int32_t previous = 0, next = 0;  // -1 at the ends
     bool alive = true;
   };
-  // A pair that had a merge when it was queued; stale when either side has changed since.
+  // A pair that had a merge when it was queued.
   struct Candidate {
     std::uint32_t rank = 0;
     std::int32_t left = 0, right = 0;
-    TokenId left_id = 0, right_id = 0;
+    TokenId right_id = 0;  // when it was queued
     TokenId result = 0;
   };
   void enqueue(std::int32_t left, std::int32_t right);

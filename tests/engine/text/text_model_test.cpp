@@ -16,12 +16,12 @@ namespace {
 using Ids = std::vector<TokenId>;
 
 // Ids 0 to 255 are the bytes; then these.
-constexpr TokenId ab = 256, tool = 258, start = 259;
+constexpr TokenId ab = 256, tool = 258, start = 259, tools = 260;
 
 struct Parts {
   std::string kind = "gpt2", pre = "gpt-2", chat_template;
   std::uint32_t eos = 257, context = 64;
-  std::vector<std::int32_t> types = std::vector<std::int32_t>(260, 1);
+  std::vector<std::int32_t> types = std::vector<std::int32_t>(261, 1);
   bool merges = true;
 };
 
@@ -29,9 +29,10 @@ std::string file_of(const Parts& parts) {
   std::vector<std::string> tokens;
   for (int byte = 0; byte < 256; ++byte)
     tokens.push_back(spell_byte(static_cast<std::uint8_t>(byte)));
-  tokens.insert(tokens.end(), {"ab", "<|end|>", "<tool>", "<|start|>"});
+  tokens.insert(tokens.end(), {"ab", "<|end|>", "<tool>", "<|start|>", "<tool>s"});
   Parts p = parts;
-  if (p.types.size() == tokens.size()) p.types[257] = p.types[259] = 3, p.types[258] = 4;
+  if (p.types.size() == tokens.size())
+    p.types[257] = p.types[259] = 3, p.types[258] = p.types[260] = 4;
   GgufBuilder builder;
   builder.text("general.architecture", "llama")
       .u32("llama.context_length", p.context)
@@ -63,6 +64,7 @@ TEST(TextModel, EncodesWithAndWithoutSpecials) {
   EXPECT_EQ(model.encode("<|end|>", false, false), (Ids{'<', '|', 'e', 'n', 'd', '|', '>'}));
   // User-defined tokens are matched either way; control tokens only when asked for.
   EXPECT_EQ(model.encode("a<tool>b", false, false), (Ids{'a', tool, 'b'}));
+  EXPECT_EQ(model.encode("<tool>s<tool>", false, false), (Ids{tools, tool}));  // longest first
   EXPECT_EQ(model.encode("ab", true, true), (Ids{start, ab}));
   EXPECT_EQ(model.encode("<|start|>ab", true, true), (Ids{start, ab}));
   EXPECT_EQ(model.encode("", true, true), Ids{start});
@@ -84,10 +86,10 @@ void expect_error(const Parts& parts, ErrorCode code, std::string_view part) {
 TEST(TextModel, NamesWhatItCannotUse) {
   expect_error({.kind = "llama"}, ErrorCode::unsupported, "tokenizer kind \"llama\"");
   expect_error({.pre = "tekken"}, ErrorCode::unsupported, "pre-tokenizer \"tekken\"");
-  expect_error({.eos = 260}, ErrorCode::corrupt, "eos_token_id is 260");
+  expect_error({.eos = 261}, ErrorCode::corrupt, "eos_token_id is 261");
   expect_error({.context = 0}, ErrorCode::corrupt, "llama.context_length");
   expect_error({.types = {1, 2}}, ErrorCode::corrupt, "differ in length");
-  expect_error({.types = std::vector<std::int32_t>(260, 9)}, ErrorCode::corrupt, "unknown type 9");
+  expect_error({.types = std::vector<std::int32_t>(261, 9)}, ErrorCode::corrupt, "unknown type 9");
   expect_error({.merges = false}, ErrorCode::corrupt, "tokenizer.ggml.merges is missing");
   expect_error({.chat_template = "{% if %}"}, ErrorCode::corrupt, "chat template line 1");
   expect_error({.chat_template = "\n{% macro x() %}"}, ErrorCode::unsupported, "line 2");
