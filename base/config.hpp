@@ -33,6 +33,85 @@ struct Config {
     std::string path;
     std::string id;
   } model;
+  struct Admission {
+    std::uint32_t default_max_tokens = 1024;
+    std::uint32_t default_timeout_ms = 600'000;
+    std::uint32_t max_timeout_ms = 3'600'000;
+    std::uint32_t open_requests = 2048;
+    std::uint32_t open_per_tenant = 1024;
+    std::uint32_t max_wait_urgent_ms = 2'000;
+    std::uint32_t max_wait_high_ms = 10'000;
+    std::uint32_t max_wait_normal_ms = 60'000;
+    std::uint32_t hold_ms = 10'000;
+    std::uint32_t urgent_share_percent = 50;
+    std::uint32_t blind_requests = 64;
+    std::uint32_t lease_ms = 5'000;
+    std::uint32_t waiting_ms = 1'000;
+    std::uint32_t poison_crashes = 3;
+    std::uint32_t park_ms = 60'000;
+    std::uint32_t retain_ms = 60'000;
+    std::uint32_t retain_requests = 4096;
+    std::uint64_t retain_bytes = 64ull << 20;
+    std::uint32_t audit_requests = 1000;
+  } admission;
+  struct Http {
+    std::string bind = "127.0.0.1";
+    std::uint32_t max_connections = 4096;
+    std::uint32_t max_header_bytes = 16u << 10;
+    std::uint32_t max_body_bytes = 4u << 20;
+    std::uint64_t max_bodies_bytes = 256ull << 20;
+    std::uint32_t header_timeout_ms = 10'000;
+    std::uint32_t body_timeout_ms = 60'000;
+    std::uint32_t idle_timeout_ms = 75'000;
+    std::uint32_t write_timeout_ms = 60'000;
+    std::uint32_t hold_bytes = 64u << 10;
+    std::uint32_t max_unsent_bytes = 8u << 20;
+  } http;
+  struct Zmq {
+    std::string bind = "127.0.0.1";
+    std::uint32_t max_message_bytes = 4u << 20;
+    std::uint32_t max_peers = 4096;
+    std::uint32_t max_streams_per_peer = 1024;
+    std::uint32_t send_queue_messages = 1000;
+    std::uint32_t max_unsent_bytes = 8u << 20;
+    std::uint32_t ack_timeout_ms = 5000;
+    std::uint32_t retry_ms = 20;
+  } zmq;
+  struct Scheduler {
+    std::uint32_t missed_beats = 20;
+    std::uint32_t settle_ms = 300;
+    std::uint32_t remember_dead_ms = 60'000;
+    std::uint32_t remember_slots_ms = 30'000;
+    std::uint32_t floor_high_percent = 15;
+    std::uint32_t floor_normal_percent = 10;
+    std::uint32_t head_passes = 8;
+    double prompt_token_cost = 0.25;
+    std::uint32_t slow_start_ms = 10'000;
+    std::uint32_t probation_ms = 10'000;
+    std::uint32_t stall_ms = 2'000;
+    std::uint32_t stall_steps = 10;
+    std::uint32_t assumed_prefill_per_second = 1000;
+  } scheduler;
+  struct Executor {
+    std::uint32_t resend_ms = 500;
+    std::uint32_t min_lease_ms = 200;
+    std::uint32_t max_lease_ms = 60'000;
+    std::uint32_t hang_up_ms = 5'000;
+    std::uint32_t cache_wait_ms = 1'000;
+    std::uint32_t cache_silence_ms = 5'000;
+    std::string drain_mode = "finish";
+  } executor;
+  struct Engine {
+    std::uint32_t threads = 0;
+    std::string isa = "auto";
+    std::uint32_t slots = 16;
+    std::uint32_t step_tokens = 256;
+    std::uint32_t blocks = 2048;
+    std::uint32_t fake_step_us = 0;
+    std::uint32_t fake_context_tokens = 8192;
+    std::uint32_t fake_stop_one_in = 0;
+    std::uint32_t fake_poison_id = 0;
+  } engine;
   struct Node {
     std::uint32_t executors = 1;
     std::string name_prefix = "executor";

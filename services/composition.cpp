@@ -1,0 +1,137 @@
+#include "services/composition.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "actors/cache/cache_shell.hpp"
+#include "actors/monitor/monitor_shell.hpp"
+#include "actors/node/node_shell.hpp"
+#include "actors/scheduler/scheduler.hpp"
+#include "base/log.hpp"
+#include "engine/fake/fake_text_model.hpp"
+#include "services/admission_service.hpp"
+#include "services/options.hpp"
+#include "services/service_names.hpp"
+
+namespace aorta::services {
+
+using mesh::ServiceKind;
+
+Composition::Composition(const Config& config, bool one_process)
+    : config_(config), reach_(reach_of(config, one_process)), host_(host_options(config)) {}
+
+Composition::~Composition() {
+  // Shells go before the fronts they speak to, and all of them before the host.
+  shells_.clear();
+  admission_.reset();
+}
+
+void Composition::when_ready(std::function<void()> ready) {
+  admission_->when_ready(std::move(ready));
+}
+
+mesh::Hello Composition::hello(ServiceKind kind, const std::string& name,
+                               Incarnation incarnation) const {
+  mesh::Hello hello;
+  hello.kind = kind;
+  hello.self = {name, incarnation};
+  hello.pid = static_cast<std::uint32_t>(::getpid());
+  hello.host = host_name();
+  const bool binder = kind != ServiceKind::executor && kind != ServiceKind::node;
+  if (binder) hello.address = dial_endpoint(config_, reach_, kind, name);
+  return hello;
+}
+
+Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::string> binds) {
+  const Model model = model_of(config_);
+  std::shared_ptr<const engine::TextModel> text;
+  if (model.fake()) {
+    text = engine::make_fake_text_model(fake_options(config_));
+  } else {
+    auto opened = engine::TextModel::open(model.path);
+    if (!opened) return opened.error();
+    text = *opened;
+  }
+  auto core = std::make_unique<admission::Admission>(
+      std::move(hello), admission_options(config_, reach_),
+      admission::Admission::Models{{model.id, std::move(text)}});
+  admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds,
+                                                  http_options(config_), zmq_options(config_));
+  return {};
+}
+
+Result<void> Composition::add(ServiceKind kind, const std::string& name, Incarnation incarnation) {
+  const mesh::Hello self = hello(kind, name, incarnation);
+  const std::vector<std::string> binds = {bind_endpoint(config_, reach_, kind, name)};
+  try {
+    switch (kind) {
+      case ServiceKind::admission:
+        return add_admission(self, binds);
+      case ServiceKind::scheduler:
+        shells_.push_back(std::make_unique<actors::Shell>(
+            host_, std::make_unique<scheduler::Scheduler>(self, scheduler_options(config_, reach_)),
+            binds));
+        return {};
+      case ServiceKind::executor:
+        shells_.push_back(std::make_unique<executor::ExecutorShell>(
+            host_, std::make_unique<executor::Executor>(self, executor_options(config_, reach_)),
+            engine_options(config_)));
+        return {};
+      case ServiceKind::cache: {
+        const std::string folder = pack_folder(config_);
+        if (auto made = make_private_folder(folder); !made) return made.error();
+        shells_.push_back(std::make_unique<cache::CacheShell>(
+            host_,
+            std::make_unique<cache::Cache>(self, cache_options(config_, reach_),
+                                           cache::find_packs(folder)),
+            binds, folder));
+        return {};
+      }
+      case ServiceKind::monitor:
+        shells_.push_back(std::make_unique<monitor::MonitorShell>(
+            host_, std::make_unique<monitor::Monitor>(self, monitor_options(config_, reach_)),
+            binds, monitor_http_options(config_)));
+        return {};
+      case ServiceKind::node:
+      case ServiceKind::tool:
+        break;
+    }
+  } catch (const std::runtime_error& error) {  // an endpoint that cannot be bound
+    return Error{ErrorCode::conflict, error.what()};
+  }
+  return Error{ErrorCode::invalid_argument,
+               fmt::format("{} is no service of its own", name_of(kind))};
+}
+
+Result<void> Composition::add_node(const std::string& name, Incarnation incarnation,
+                                   node::Spawner& spawner, Children children) {
+  auto options = node_options(config_, reach_);
+  for (const ServiceKind kind : children.fixed) options.fixed.push_back({name_of(kind), kind});
+  node::NodeShellOptions shell;
+  shell.arguments = [arguments = std::move(children.arguments)](const node::ChildSpec& child,
+                                                                Incarnation life) {
+    std::vector<std::string> all = {"serve",    name_of(child.kind), "--name",
+                                    child.name, "--incarnation",     std::to_string(life.value)};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    return all;
+  };
+  shell.draw_incarnation = draw_incarnation;
+  shell.log_folder = log_folder(config_);
+  shell.on_whole = std::move(children.on_whole);
+  shells_.push_back(std::make_unique<node::NodeShell>(
+      host_,
+      std::make_unique<node::Node>(hello(ServiceKind::node, name, incarnation), std::move(options)),
+      spawner, std::move(shell)));
+  return {};
+}
+
+int Composition::run() {
+  host_.handle_signals([this] {
+    if (auto level = log::parse_level(config_.log.level); level) log::set_level(*level);
+  });
+  if (admission_) admission_->begin();
+  for (const auto& shell : shells_) shell->begin();
+  return host_.run();
+}
+
+}  // namespace aorta::services

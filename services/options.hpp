@@ -1,0 +1,29 @@
+#pragma once
+// The configuration, as each core wants it.
+#include "actors/admission/options.hpp"
+#include "actors/cache/cache.hpp"
+#include "actors/executor/executor_shell.hpp"
+#include "actors/fronts/http_options.hpp"
+#include "actors/fronts/zmq_front.hpp"
+#include "actors/monitor/monitor.hpp"
+#include "actors/monitor/monitor_http.hpp"
+#include "actors/node/node.hpp"
+#include "actors/scheduler/options.hpp"
+#include "services/setup.hpp"
+
+namespace aorta::services {
+
+admission::AdmissionOptions admission_options(const Config& config, Reach reach);
+fronts::HttpOptions http_options(const Config& config);
+fronts::ZmqOptions zmq_options(const Config& config);
+scheduler::SchedulerOptions scheduler_options(const Config& config, Reach reach);
+executor::ExecutorOptions executor_options(const Config& config, Reach reach);
+executor::EngineOptions engine_options(const Config& config);
+engine::FakeOptions fake_options(const Config& config);
+cache::CacheOptions cache_options(const Config& config, Reach reach);
+monitor::MonitorOptions monitor_options(const Config& config, Reach reach);
+monitor::MonitorHttpOptions monitor_http_options(const Config& config);
+node::NodeOptions node_options(const Config& config, Reach reach);
+actors::HostOptions host_options(const Config& config);
+
+}  // namespace aorta::services

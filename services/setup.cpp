@@ -1,0 +1,178 @@
+#include "services/setup.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+extern char** environ;
+
+namespace aorta::services {
+namespace {
+
+namespace fs = std::filesystem;
+using mesh::ServiceKind;
+
+std::string home_folder(const char* variable, const char* fallback) {
+  if (const char* set = std::getenv(variable); set != nullptr && *set == '/') return set;
+  const char* home = std::getenv("HOME");
+  return fmt::format("{}/{}", home != nullptr ? home : ".", fallback);
+}
+
+std::string cache_home() { return home_folder("XDG_CACHE_HOME", ".cache") + "/aorta"; }
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1" || address == "localhost";
+}
+
+}  // namespace
+
+std::vector<std::string> Invocation::arguments() const {
+  std::vector<std::string> arguments;
+  if (!config_path.empty()) arguments = {"--config", fs::absolute(config_path).string()};
+  for (const std::string& set : sets) arguments.insert(arguments.end(), {"--set", set});
+  return arguments;
+}
+
+Result<Config> load_config(const Invocation& invocation) {
+  Config config;
+  if (!invocation.config_path.empty()) {
+    if (auto loaded = load_yaml_file(config, invocation.config_path); !loaded) {
+      return loaded.error();
+    }
+  }
+  if (auto loaded = load_environment(config, environ); !loaded) return loaded.error();
+  for (const std::string& set : invocation.sets) {
+    if (auto loaded = load_set(config, set); !loaded) return loaded.error();
+  }
+  return config;
+}
+
+Result<void> check_exposure(const Config& config) {
+  if (config.mesh.insecure) return {};
+  const std::pair<const char*, const std::string*> binds[] = {
+      {"http.bind", &config.http.bind},
+      {"zmq.bind", &config.zmq.bind},
+      {"monitor.bind", &config.monitor.bind},
+      {"mesh.bind", &config.mesh.bind}};
+  for (const auto& [key, address] : binds) {
+    if (*address == "ipc" || is_loopback(*address)) continue;
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("{} is {}: anybody who reaches this address could use the mesh, since "
+                             "nothing asks for keys yet; bind to 127.0.0.1, or say --insecure on a "
+                             "network where everybody is trusted",
+                             key, *address)};
+  }
+  return {};
+}
+
+Model model_of(const Config& config) {
+  if (config.model.path == fake_model) {
+    return {"", config.model.id.empty() ? fake_model : config.model.id};
+  }
+  Model model{config.model.path, config.model.id};
+  if (model.path.empty()) {
+    model.path = cache_home() + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  }
+  model.path = fs::absolute(model.path).string();
+  if (model.id.empty()) model.id = fs::path(model.path).stem().string();
+  return model;
+}
+
+Result<void> check_model(const Model& model) {
+  std::error_code error;
+  if (model.fake() || fs::is_regular_file(model.path, error)) return {};
+  return Error{ErrorCode::not_found,
+               fmt::format("there is no model file at {}: name one with --model FILE.gguf, or let "
+                           "tools/run fetch the demo model",
+                           model.path)};
+}
+
+std::string state_folder(const Config& config) {
+  if (!config.mesh.state_folder.empty()) return fs::absolute(config.mesh.state_folder).string();
+  return fmt::format("{}/aorta/{}", home_folder("XDG_STATE_HOME", ".local/state"),
+                     config.mesh.port_base);
+}
+
+std::string log_folder(const Config& config) { return state_folder(config) + "/logs"; }
+
+std::string pack_folder(const Config& config) {
+  return config.cache.folder.empty() ? cache_home() + "/packs" : config.cache.folder;
+}
+
+Result<void> make_private_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    return Error{ErrorCode::io, fmt::format("cannot make the folder {}: {}; set mesh.state_folder "
+                                            "to one that can be written",
+                                            path, error.message())};
+  }
+  ::chmod(path.c_str(), 0700);
+  return {};
+}
+
+Reach reach_of(const Config& config, bool one_process) {
+  if (one_process) return Reach::process;
+  return config.mesh.bind == "ipc" ? Reach::host : Reach::network;
+}
+
+std::string bind_endpoint(const Config& config, Reach reach, ServiceKind kind,
+                          const std::string& name) {
+  if (reach == Reach::process) return "inproc://aorta/" + name;
+  if (reach == Reach::host) return fmt::format("ipc://{}/{}.sock", state_folder(config), name);
+  const std::uint32_t base = config.mesh.port_base;
+  const std::uint32_t port = kind == ServiceKind::scheduler   ? base + 3
+                             : kind == ServiceKind::admission ? base + 4
+                             : kind == ServiceKind::cache     ? base + 5
+                                                              : base + 6;
+  return fmt::format("tcp://{}:{}", config.mesh.bind, port);
+}
+
+std::string dial_endpoint(const Config& config, Reach reach, ServiceKind kind,
+                          const std::string& name) {
+  const std::string& configured = kind == ServiceKind::scheduler ? config.mesh.scheduler
+                                  : kind == ServiceKind::monitor ? config.mesh.monitor
+                                  : kind == ServiceKind::cache   ? config.mesh.cache
+                                                                 : config.mesh.state_folder;
+  const bool named =
+      kind == ServiceKind::scheduler || kind == ServiceKind::monitor || kind == ServiceKind::cache;
+  if (named && !configured.empty() && reach != Reach::process) return configured;
+  std::string endpoint = bind_endpoint(config, reach, kind, name);
+  if (reach == Reach::network) {  // others dial what is advertised, and never "any address"
+    const std::string& bound = config.mesh.bind;
+    const bool any = bound == "0.0.0.0" || bound == "*" || bound == "::";
+    const std::string host = !config.mesh.advertise.empty() ? config.mesh.advertise
+                             : any                          ? host_name()
+                                                            : bound;
+    endpoint = "tcp://" + host + endpoint.substr(endpoint.rfind(':'));
+  }
+  return endpoint;
+}
+
+std::string host_name() {
+  char name[256] = "localhost";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+Incarnation draw_incarnation() {
+  const auto since_epoch = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::system_clock::now().time_since_epoch());
+  return Incarnation{static_cast<std::uint64_t>(since_epoch.count()) << 16 |
+                     (std::random_device{}() & 0xffff)};
+}
+
+std::uint32_t engine_threads(const Config& config) {
+  if (config.engine.threads > 0) return config.engine.threads;
+  const std::uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
+  return std::max(1u, cores / std::max(1u, config.node.executors));
+}
+
+}  // namespace aorta::services

@@ -1,0 +1,58 @@
+#pragma once
+// From a command line to a configuration, and from a configuration to places: where this mesh's
+// state lies, where its services meet, which model file it serves.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/config.hpp"
+#include "base/result.hpp"
+#include "mesh/messages.hpp"
+
+namespace aorta::services {
+
+// What every command takes.
+struct Invocation {
+  std::string config_path;
+  std::vector<std::string> sets;  // a.b=c, in order; flags such as --executors are among them
+  // The same as arguments, for a child that is to have the same configuration.
+  std::vector<std::string> arguments() const;
+};
+
+// Defaults, then the file, then the environment, then --set. `services` are checked too: what
+// listens beyond loopback wants --insecure while there are no keys.
+Result<Config> load_config(const Invocation& invocation);
+Result<void> check_exposure(const Config& config);
+
+inline constexpr const char* fake_model = "fake";
+struct Model {
+  std::string path;  // empty: the fake model
+  std::string id;
+  bool fake() const { return path.empty(); }
+};
+Model model_of(const Config& config);
+// not_found with a sentence that says how to get it.
+Result<void> check_model(const Model& model);
+
+std::string state_folder(const Config& config);
+std::string log_folder(const Config& config);
+std::string pack_folder(const Config& config);
+// Makes a folder and its parents, for this user alone (0700). Errors: io.
+Result<void> make_private_folder(const std::string& path);
+
+// Services meet in one process (inproc), on one host (ipc), or between hosts (tcp).
+enum class Reach { process, host, network };
+Reach reach_of(const Config& config, bool one_process);
+// Where a binder listens, and where others dial it.
+std::string bind_endpoint(const Config& config, Reach reach, mesh::ServiceKind kind,
+                          const std::string& name);
+std::string dial_endpoint(const Config& config, Reach reach, mesh::ServiceKind kind,
+                          const std::string& name);
+
+std::string host_name();
+Incarnation draw_incarnation();
+// Threads of one executor's engine.
+std::uint32_t engine_threads(const Config& config);
+
+}  // namespace aorta::services
