@@ -9,16 +9,20 @@ namespace {
 
 constexpr int exit_not_possible = 3;
 constexpr int exit_bad_configuration = 78;
+constexpr int exit_try_again = 75;
 
 bool is_final(const Death& death) {
   return death.exit_code == exit_not_possible || death.exit_code == exit_bad_configuration;
 }
 
-// 0 for the first crash in a row, then `first`, doubling up to `max`.
-Duration backoff(std::uint32_t crashes, const RestartOptions& options) {
-  if (crashes <= 1) return Duration::zero();
+// Its own doing, so that it will likely happen again: wait longer each time.
+bool backs_off(const Death& death) { return death.counted || death.exit_code == exit_try_again; }
+
+// 0 for the first failure in a row, then `first`, doubling up to `max`.
+Duration backoff(std::uint32_t failures, const RestartOptions& options) {
+  if (failures <= 1) return Duration::zero();
   Duration wait = options.backoff_first;
-  for (std::uint32_t i = 2; i < crashes && wait < options.backoff_max; ++i) wait *= 2;
+  for (std::uint32_t i = 2; i < failures && wait < options.backoff_max; ++i) wait *= 2;
   return std::min(wait, options.backoff_max);
 }
 
@@ -78,11 +82,11 @@ Children::Exit Children::exited(const std::string& name, const Death& death, Tim
     return exit;
   }
   const bool lived_well = now - child.started >= options_.backoff_max;
-  child.crashes = death.counted ? (lived_well ? 0 : child.crashes) + 1 : 0;
+  child.failures = backs_off(death) ? (lived_well ? 0 : child.failures) + 1 : 0;
   child.phase = Phase::waiting;
   // Never faster than one start per `backoff_first`, so that no death can keep the host busy.
   child.due =
-      std::max(now + backoff(child.crashes, options_), child.started + options_.backoff_first);
+      std::max(now + backoff(child.failures, options_), child.started + options_.backoff_first);
   if (child.due <= now) start(child, now);
   return exit;
 }

@@ -47,7 +47,7 @@ struct Child {
   Phase phase = Phase::starting;
   std::uint32_t pid = 0;  // while starting: 0 until the spawner answered
   Incarnation incarnation;
-  std::uint32_t crashes = 0;  // counted ones in a row
+  std::uint32_t failures = 0;  // counted crashes and "try again" (75) in a row
   TimePoint started{};
   TimePoint due = never;  // waiting: restart; stopping: SIGKILL
   Death last_death;

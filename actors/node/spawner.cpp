@@ -62,8 +62,6 @@ void Spawner::signal(std::uint32_t pid, int signal) {
   send(join_words({"signal", std::to_string(pid), std::to_string(signal)}));
 }
 
-void Spawner::kill_all() { send(join_words({"kill"})); }
-
 std::optional<SpawnEvent> Spawner::next_event() {
   char buffer[4096];
   ssize_t size = 0;

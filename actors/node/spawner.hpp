@@ -48,7 +48,6 @@ class Spawner {
 
   void start(const SpawnCommand& command);
   void signal(std::uint32_t pid, int signal);
-  void kill_all();  // SIGKILL to every child, without waiting
   int fd() const { return fd_; }
   // What has happened, without waiting; nullopt: nothing new.
   std::optional<SpawnEvent> next_event();

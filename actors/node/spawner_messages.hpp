@@ -1,7 +1,7 @@
 #pragma once
 // What agent and spawner say over their socket pair: one SEQPACKET datagram each, words that end
 // in NUL.
-//   agent:   start NAME LOG ARGUMENT… | signal PID NUMBER | kill
+//   agent:   start NAME LOG ARGUMENT… | signal PID NUMBER
 //   spawner: started NAME PID | exited NAME PID STATUS OOM
 #include <string>
 #include <string_view>

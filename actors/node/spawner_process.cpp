@@ -88,8 +88,6 @@ class SpawnerProcess {
       const pid_t pid = std::stoi(words[1]);
       // Only our own: a pid that was reaped may be somebody else's by now.
       if (children_.contains(pid)) ::kill(pid, std::stoi(words[2]));
-    } else if (words.size() == 1 && words[0] == "kill") {
-      signal_all(SIGKILL);
     }
     return true;
   }

@@ -211,6 +211,22 @@ TEST_F(NodeTest, OnlyCountedCrashesBackOff) {
   }
 }
 
+TEST_F(NodeTest, TryAgainBacksOffAndBlamesNobody) {
+  begin(1);
+  advance(seconds(1));
+  exits("executor-1", {75, "exit code 75", false});
+  EXPECT_EQ(starts.size(), 2u);
+  EXPECT_FALSE(sent_to<mesh::ChildDied>("scheduler").back().counted_crash);
+  for (const Duration wait : {milliseconds(100), milliseconds(200), milliseconds(400)}) {
+    exits("executor-1", {75, "exit code 75", false});
+    const std::size_t before = starts.size();
+    advance(wait - milliseconds(1));
+    EXPECT_EQ(starts.size(), before);
+    advance(milliseconds(1));
+    EXPECT_EQ(starts.size(), before + 1);
+  }
+}
+
 TEST_F(NodeTest, InstantDeathsDoNotKeepTheHostBusy) {
   begin(1);
   for (int death = 0; death < 50; ++death) {

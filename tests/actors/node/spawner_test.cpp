@@ -27,7 +27,6 @@ class SpawnerTest : public ::testing::Test {
     if (forked.ok()) spawner.emplace(std::move(forked).value());
   }
   ~SpawnerTest() override {
-    if (spawner) spawner->kill_all();
     spawner.reset();
     std::filesystem::remove_all(folder);
   }
