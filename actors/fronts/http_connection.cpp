@@ -146,7 +146,7 @@ void HttpConnection::dispatch() {
 }
 
 // The request can't be read any further: the error, then the end of the connection.
-void HttpConnection::refuse(const ApiError& error) {
+void HttpConnection::refuse(ApiError error) {
   phase_ = Phase::answering;
   read_deadline_.cancel();
   parser_.reset();

@@ -68,7 +68,7 @@ class HttpConnection final : public HttpSink, public std::enable_shared_from_thi
   void advance();
   void on_header();
   void dispatch();
-  void refuse(const ApiError& error);
+  void refuse(ApiError error);  // a copy: the parser that made it goes
   void finish_answer();
   void linger();
 
