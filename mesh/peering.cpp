@@ -148,8 +148,11 @@ Peering::Outcome Peering::on_welcome(const PeerId& from, const Welcome& welcome,
 Peering::Outcome Peering::on_other(const PeerId& from, TimePoint now, Outbox& out) {
   auto known = peers_.find(from.name);
   const bool from_binder = from.incarnation.value == 0;
+  // Also one whom we only dialled ourselves: we have restarted, and it does not know that we have
+  // forgotten its hello.
   if (known == peers_.end() ||
-      (!from_binder && known->second.self.incarnation < from.incarnation)) {
+      (!from_binder &&
+       (!known->second.introduced || known->second.self.incarnation < from.incarnation))) {
     if (!from_binder) out.send(from, Who{});  // a binder is being greeted anyway
     return Outcome::stale;
   }

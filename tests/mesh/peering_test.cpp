@@ -214,6 +214,19 @@ TEST(Peering, BothWaysAtOnceIsOnePeer) {
   EXPECT_TRUE(peering.find("monitor")) << "it still talks to us";
 }
 
+TEST(Peering, OneThatOnlyAnsweredUsMustStillIntroduceItself) {
+  Peering peering(hello("scheduler", 2, ServiceKind::scheduler));  // its second life
+  Outbox out;
+  peering.dial("monitor", "inproc://m", start, out);
+  peering.handle(id("monitor", 0), Welcome{protocol_version, id("monitor", 3)}, start, out);
+  out = {};
+  EXPECT_EQ(peering.handle(id("monitor", 3), ServiceBeat{}, start, out), Outcome::stale);
+  sent<Who>(out, id("monitor", 3));
+  peering.handle(id("monitor", 3), hello("monitor", 3, ServiceKind::monitor), start, out);
+  EXPECT_TRUE(peering.find("monitor")->introduced);
+  EXPECT_EQ(peering.handle(id("monitor", 3), ServiceBeat{}, start, out), Outcome::none);
+}
+
 TEST(Peering, ForgetsSilentToolsAndGreetsForgottenBindersAgain) {
   Peering peering(hello("monitor", 1, ServiceKind::monitor));
   Outbox out;
