@@ -73,9 +73,10 @@ ClientSocket::ClientSocket(ClientSocket&&) noexcept = default;
 ClientSocket::~ClientSocket() = default;
 
 Result<ClientSocket> ClientSocket::connect(const std::string& endpoint,
-                                           const std::string& routing_id) {
+                                           const std::string& routing_id, IfAbsent if_absent) {
   if (auto checked = check_endpoint(endpoint); !checked.ok()) return checked.error();
-  if (const std::string path(ipc_path(endpoint)); !path.empty() && !is_listened_to(path)) {
+  const std::string path(ipc_path(endpoint));
+  if (if_absent == IfAbsent::fail && !path.empty() && !is_listened_to(path)) {
     return Error{ErrorCode::unavailable,
                  fmt::format("nothing runs at {}: start the mesh with `aorta up`", endpoint)};
   }
@@ -139,10 +140,10 @@ Result<ClientFrames> ClientSocket::receive_client(TimePoint deadline) {
 }
 
 Result<ControlReply> call_control(const std::string& endpoint, std::string_view verb,
-                                  std::string_view argument, Duration timeout) {
+                                  std::string_view argument, Duration timeout, IfAbsent if_absent) {
   const TimePoint deadline = now() + timeout;
   const PeerId self = new_tool();
-  auto connected = ClientSocket::connect(endpoint, to_routing_id(self));
+  auto connected = ClientSocket::connect(endpoint, to_routing_id(self), if_absent);
   if (!connected.ok()) return connected.error();
   ClientSocket socket = std::move(connected).value();
   const Hello hello{

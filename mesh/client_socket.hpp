@@ -19,11 +19,15 @@ struct ClientFrames {
   std::string body;
 };
 
+// What to do about an ipc:// endpoint where nobody listens: say so, or wait for somebody.
+enum class IfAbsent { fail, wait };
+
 class ClientSocket {
  public:
-  // An error when the endpoint is malformed, or an ipc:// one has no listener.
+  // An error when the endpoint is malformed, or an ipc:// one has no listener (IfAbsent::fail).
   static Result<ClientSocket> connect(const std::string& endpoint,
-                                      const std::string& routing_id = {});
+                                      const std::string& routing_id = {},
+                                      IfAbsent if_absent = IfAbsent::fail);
   ClientSocket(ClientSocket&&) noexcept;
   ~ClientSocket();
 
@@ -43,6 +47,7 @@ class ClientSocket {
 
 // A tool's call: says hello to the service at `endpoint`, sends the control, answers the reply.
 Result<ControlReply> call_control(const std::string& endpoint, std::string_view verb,
-                                  std::string_view argument, Duration timeout);
+                                  std::string_view argument, Duration timeout,
+                                  IfAbsent if_absent = IfAbsent::fail);
 
 }  // namespace aorta::mesh

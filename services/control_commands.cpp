@@ -35,7 +35,8 @@ Result<mesh::ControlReply> ask_monitor(const ControlOptions& options, const std:
   std::string text = argument;
   if (wait_ms > 0) text += fmt::format(" wait_ms={}", wait_ms);
   const auto patience = std::chrono::milliseconds(config->monitor.audit_ms + 3000 + wait_ms);
-  auto reply = mesh::call_control(endpoint, verb, text, patience);
+  auto reply = mesh::call_control(endpoint, verb, text, patience,
+                                  wait_ms > 0 ? mesh::IfAbsent::wait : mesh::IfAbsent::fail);
   if (reply) return reply;
   return Error{ErrorCode::unavailable,
                fmt::format("no mesh answers at {} ({}): start one with `aorta up`, or name it with "
