@@ -105,7 +105,7 @@ int ask(const AskOptions& options) {
   auto socket = mesh::ClientSocket::connect(endpoint);
   if (!socket) return report(socket.error());
   const auto deadline = now() + std::chrono::seconds(3);
-  const Error nobody{ErrorCode::unavailable,
+  const Error nobody{ErrorCode::not_found,
                      fmt::format("no mesh answers at {}: start one with `aorta up`, or name it "
                                  "with --port-base",
                                  endpoint)};

@@ -61,6 +61,10 @@ int report_bad_configuration(const Error& error) {
   return exit_bad_configuration;
 }
 
+int report_cannot_start(const Error& error) {
+  return error.code == ErrorCode::corrupt ? report_bad_configuration(error) : report(error);
+}
+
 std::string version_text() {
   return fmt::format("aorta {} (commit {}, mesh protocol {}, instruction sets here: {})",
                      version_number, version_commit, mesh::protocol_version,

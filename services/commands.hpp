@@ -32,6 +32,9 @@ void add_setting_option(CLI::App& command, Invocation& invocation, const std::st
 // Prints the error's sentence to stderr; the exit code that fits it.
 int report(const Error& error);
 int report_bad_configuration(const Error& error);
+// Of a service that cannot start: with a code that tells a node agent not to try again when that
+// would end the same way.
+int report_cannot_start(const Error& error);
 
 std::string version_text();
 

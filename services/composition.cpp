@@ -62,7 +62,10 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
 
 Result<void> Composition::add(ServiceKind kind, const std::string& name, Incarnation incarnation) {
   const mesh::Hello self = hello(kind, name, incarnation);
-  const std::vector<std::string> binds = {bind_endpoint(config_, reach_, kind, name)};
+  std::vector<std::string> binds = {bind_endpoint(config_, reach_, kind, name)};
+  if (kind == ServiceKind::monitor && reach_ == Reach::process) {
+    binds.push_back(bind_endpoint(config_, Reach::host, kind, name));  // for `aorta ps` and others
+  }
   try {
     switch (kind) {
       case ServiceKind::admission:

@@ -37,11 +37,11 @@ Result<mesh::ControlReply> ask_monitor(const ControlOptions& options, const std:
   const auto patience = std::chrono::milliseconds(config->monitor.audit_ms + 3000 + wait_ms);
   auto reply = mesh::call_control(endpoint, verb, text, patience,
                                   wait_ms > 0 ? mesh::IfAbsent::wait : mesh::IfAbsent::fail);
-  if (reply) return reply;
-  return Error{ErrorCode::unavailable,
-               fmt::format("no mesh answers at {} ({}): start one with `aorta up`, or name it with "
+  if (reply || reply.error().code != ErrorCode::unavailable) return reply;
+  return Error{ErrorCode::not_found,
+               fmt::format("no mesh answers at {}: start one with `aorta up`, or name it with "
                            "--port-base",
-                           endpoint, reply.error().message)};
+                           endpoint)};
 }
 
 int print_reply(const Result<mesh::ControlReply>& reply) {
@@ -94,14 +94,12 @@ int scale(const ControlOptions& options) {
         {ErrorCode::invalid_argument,
          fmt::format("'{}' cannot be scaled: say `aorta scale executors=N`", options.argument)});
   }
-  if (auto config = load_config(options.invocation);
-      config && holder_of(state_folder(*config)) == 0 && config->mesh.bind == "ipc" &&
-      config->mesh.monitor.empty()) {
-    return report({ErrorCode::unavailable, fmt::format("no mesh is up in {}: start one with `aorta "
-                                                       "up`, or name it with --port-base",
-                                                       state_folder(*config))});
+  const std::string number = options.argument.substr(prefix.size());
+  if (number.empty() || number.find_first_not_of("0123456789") != std::string::npos) {
+    return report(
+        {ErrorCode::invalid_argument, fmt::format("'{}' is no number of executors", number)});
   }
-  return print_reply(ask_monitor(options, "scale", options.argument.substr(prefix.size())));
+  return print_reply(ask_monitor(options, "scale", number));
 }
 
 int down(const ControlOptions& options) {
@@ -110,7 +108,7 @@ int down(const ControlOptions& options) {
   const int pid = holder_of(state_folder(*config));
   if (pid <= 0) {
     return report(
-        {ErrorCode::unavailable, fmt::format("no mesh is up in {}", state_folder(*config))});
+        {ErrorCode::not_found, fmt::format("no mesh is up in {}", state_folder(*config))});
   }
   const int process = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   if (process < 0 || ::kill(pid, SIGTERM) != 0) {

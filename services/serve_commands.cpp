@@ -42,7 +42,9 @@ int serve(ServiceKind kind, const ServeOptions& options) {
   }
   const bool needs_model = kind == ServiceKind::admission || kind == ServiceKind::executor;
   if (needs_model) {
-    if (auto model = check_model(model_of(*config)); !model) return report(model.error());
+    if (auto model = check_model(model_of(*config)); !model) {
+      return report_cannot_start(model.error());
+    }
   }
   for (const std::string& folder : {state_folder(*config), log_folder(*config)}) {
     if (auto made = make_private_folder(folder); !made) return report(made.error());
@@ -62,14 +64,14 @@ int serve(ServiceKind kind, const ServeOptions& options) {
     if (auto added =
             composition.add_node(name, life, *spawner, {{}, options.invocation.arguments(), [] {}});
         !added) {
-      return report(added.error());
+      return report_cannot_start(added.error());
     }
     return composition.run();
   }
   Composition composition(*config, false);
   if (auto added = composition.add(kind, name, life); !added) {
     log::error("cannot start", {{"reason", added.error().message}});
-    return report(added.error());
+    return report_cannot_start(added.error());
   }
   return composition.run();
 }

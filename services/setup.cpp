@@ -11,6 +11,8 @@
 #include <random>
 #include <thread>
 
+#include "engine/model/model_tools.hpp"
+
 extern char** environ;
 
 namespace aorta::services {
@@ -87,7 +89,11 @@ Model model_of(const Config& config) {
 
 Result<void> check_model(const Model& model) {
   std::error_code error;
-  if (model.fake() || fs::is_regular_file(model.path, error)) return {};
+  if (model.fake()) return {};
+  if (fs::is_regular_file(model.path, error)) {
+    const auto summary = engine::inspect_model(model.path);
+    return summary ? Result<void>() : summary.error();
+  }
   return Error{ErrorCode::not_found,
                fmt::format("there is no model file at {}: name one with --model FILE.gguf, or let "
                            "tools/run fetch the demo model",

@@ -32,7 +32,7 @@ struct Model {
   bool fake() const { return path.empty(); }
 };
 Model model_of(const Config& config);
-// not_found with a sentence that says how to get it.
+// not_found with a sentence that says how to get it; corrupt, unsupported: it cannot be served.
 Result<void> check_model(const Model& model);
 
 std::string state_folder(const Config& config);

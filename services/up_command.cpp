@@ -60,7 +60,7 @@ int run_children(const Config& config, const UpOptions& options) {
   children.on_whole = [&] { announce(config, options.ready_fd); };
   if (auto added = composition.add_node("node", draw_incarnation(), *spawner, std::move(children));
       !added) {
-    return report(added.error());
+    return report_cannot_start(added.error());
   }
   return composition.run();
 }
@@ -77,7 +77,7 @@ int run_in_one(const Config& config, const UpOptions& options) {
   }
   for (const auto& [kind, name] : services) {
     if (auto added = composition.add(kind, name, draw_incarnation()); !added) {
-      return report(added.error());
+      return report_cannot_start(added.error());
     }
   }
   composition.when_ready([&] { announce(config, options.ready_fd); });
@@ -90,7 +90,9 @@ int up(const UpOptions& options) {
   if (auto checked = check_exposure(*config); !checked) {
     return report_bad_configuration(checked.error());
   }
-  if (auto model = check_model(model_of(*config)); !model) return report(model.error());
+  if (auto model = check_model(model_of(*config)); !model) {
+    return report_cannot_start(model.error());
+  }
   for (const std::string& folder : {state_folder(*config), log_folder(*config)}) {
     if (auto made = make_private_folder(folder); !made) return report(made.error());
   }

@@ -165,8 +165,8 @@ void Monitor::on_scale(const Tool& tool, const std::string& argument, Duration p
   }
   if (!fleet_.has_nodes()) {
     return answer(tool, exit_not_possible,
-                  "no node agent is here to start executors: start them where they shall run with "
-                  "`aorta serve executor`, or a node agent with `aorta serve node`",
+                  "no node agent is here to start executors: `aorta up` has one unless it was told "
+                  "--one-process; on other hosts run `aorta serve node` or `aorta serve executor`",
                   out);
   }
   fleet_.scale(executors);

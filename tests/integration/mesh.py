@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import select
 import shutil
 import signal
 import socket
@@ -76,12 +77,18 @@ class Mesh:
 
     # ── Its life ─────────────────────────────────────────────────────────────────────────────
     def start(self):
+        """Returns when the mesh can answer: `up` writes a line to a pipe of ours then."""
         self.output = open(self.folder / "up.log", "ab")
-        self.process = subprocess.Popen(self.command, env=self.environment, stdout=self.output,
+        ready, written = os.pipe()
+        self.process = subprocess.Popen([*self.command, "--ready-fd", str(written)],
+                                        env=self.environment, stdout=self.output,
                                         stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                        start_new_session=True)
-        self.wait_ready("executors")
-        self.wait_ready("mesh")
+                                        start_new_session=True, pass_fds=[written])
+        os.close(written)
+        with os.fdopen(ready, "rb") as pipe:
+            readable, _, _ = select.select([pipe], [], [], PATIENCE_S)
+            if not readable or pipe.readline() != b"ready\n":
+                raise AssertionError(f"the mesh did not start\n{self.logs()}")
 
     def stop(self):
         """SIGTERM, as a user's Ctrl-C; returns the exit code."""
