@@ -114,9 +114,9 @@ Peering::Outcome Peering::on_hello(const PeerId& from, const Hello& hello, TimeP
     if (other.incarnation < from.incarnation) {
       out.send(other, Superseded{from});
       outcome = Outcome::restarted;
-    } else {
+    } else if (known->second.introduced) {
       outcome = Outcome::consumed;
-    }
+    }  // else we had only dialled it: now we know it
   }
   peers_[from.name] = Peer{from, hello.kind, hello, dialled_.contains(from.name), true, now};
   out.send(from, Welcome{protocol_version, self_.self});

@@ -222,7 +222,8 @@ TEST(Peering, OneThatOnlyAnsweredUsMustStillIntroduceItself) {
   out = {};
   EXPECT_EQ(peering.handle(id("monitor", 3), ServiceBeat{}, start, out), Outcome::stale);
   sent<Who>(out, id("monitor", 3));
-  peering.handle(id("monitor", 3), hello("monitor", 3, ServiceKind::monitor), start, out);
+  EXPECT_EQ(peering.handle(id("monitor", 3), hello("monitor", 3, ServiceKind::monitor), start, out),
+            Outcome::joined);
   EXPECT_TRUE(peering.find("monitor")->introduced);
   EXPECT_EQ(peering.handle(id("monitor", 3), ServiceBeat{}, start, out), Outcome::none);
 }
