@@ -1,6 +1,9 @@
 """The `aorta` command by hand: what can go wrong at the start is a sentence and an exit code."""
 
 import json
+import os
+import pathlib
+import select
 import signal
 import socket
 import subprocess
@@ -156,10 +159,19 @@ def test_no_process_is_left_when_up_is_killed():
             wait_gone(pid)
 
 
+def test_without_its_spawner_the_mesh_leaves():
+    with Mesh(executors=1, sets={"node.orphan_drain_ms": 3000}) as mesh:
+        pids = [p["pid"] for p in mesh.processes() if p["service"] != "node"]
+        children = pathlib.Path(f"/proc/{mesh.process.pid}/task").glob("*/children")
+        spawner = int(next(text for path in children if (text := path.read_text())).split()[0])
+        os.kill(spawner, signal.SIGKILL)
+        assert mesh.process.wait(meshes.PATIENCE_S) == 1
+        for pid in pids:
+            wait_gone(pid)
+
+
 def wait_gone(pid):
     """Blocks until a process that is not our child is gone."""
-    import os
-    import select
     try:
         watched = os.pidfd_open(pid)
     except ProcessLookupError:

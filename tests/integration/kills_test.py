@@ -1,5 +1,7 @@
 """Processes are killed in the middle of an answer, which goes on as if nothing had happened."""
 
+import os
+import signal
 import threading
 
 import pytest
@@ -59,6 +61,22 @@ def test_a_service_that_no_stream_needs(mesh, name):
     mesh.wait_ready("executors")
     again, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=31)
     assert again == undisturbed
+    mesh.assert_empty()
+
+
+def test_an_executor_that_stands_still_and_comes_back(mesh):
+    undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=41)
+    paused = []
+
+    def pause_its_executor(request):
+        paused.append(mesh.kill(mesh.executor_of(request), signal.SIGSTOP))
+
+    disturbed, epochs = ask_zmq(mesh, QUESTION, Interrupt(20, pause_its_executor),
+                                max_tokens=TOKENS, seed=41)
+    assert disturbed == undisturbed
+    assert epochs == 2
+    os.kill(paused[0]["pid"], signal.SIGCONT)  # what it still held is taken from it
+    mesh.wait_ready("executors")
     mesh.assert_empty()
 
 
