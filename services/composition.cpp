@@ -128,9 +128,14 @@ Result<void> Composition::add_node(const std::string& name, Incarnation incarnat
   return {};
 }
 
-int Composition::run() {
-  host_.handle_signals([this] {
-    if (auto level = log::parse_level(config_.log.level); level) log::set_level(*level);
+int Composition::run(std::function<Result<Config>()> reload) {
+  host_.handle_signals([reload = std::move(reload)] {
+    auto config = reload();
+    if (!config) {
+      return log::warning("configuration not read again", {{"reason", config.error().message}});
+    }
+    log::set_level(*log::parse_level(config->log.level));
+    log::info("log level read again", {{"level", config->log.level}});
   });
   if (admission_) admission_->begin();
   for (const auto& shell : shells_) shell->begin();

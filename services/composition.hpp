@@ -35,8 +35,9 @@ class Composition {
 
   // `ready` is called once, when the admission of this process can serve a request.
   void when_ready(std::function<void()> ready);
-  // Starts every service and runs until they have left; the exit code.
-  int run();
+  // Starts every service and runs until they have left; the exit code. SIGHUP reads the log level
+  // again by `reload`.
+  int run(std::function<Result<Config>()> reload);
 
  private:
   struct AdmissionService;

@@ -66,14 +66,14 @@ int serve(ServiceKind kind, const ServeOptions& options) {
         !added) {
       return report_cannot_start(added.error());
     }
-    return composition.run();
+    return composition.run([&] { return load_config(options.invocation); });
   }
   Composition composition(*config, false);
   if (auto added = composition.add(kind, name, life); !added) {
     log::error("cannot start", {{"reason", added.error().message}});
     return report_cannot_start(added.error());
   }
-  return composition.run();
+  return composition.run([&] { return load_config(options.invocation); });
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ int run_children(const Config& config, const UpOptions& options) {
       !added) {
     return report_cannot_start(added.error());
   }
-  return composition.run();
+  return composition.run([&] { return load_config(options.invocation); });
 }
 
 int run_in_one(const Config& config, const UpOptions& options) {
@@ -81,7 +81,7 @@ int run_in_one(const Config& config, const UpOptions& options) {
     }
   }
   composition.when_ready([&] { announce(config, options.ready_fd); });
-  return composition.run();
+  return composition.run([&] { return load_config(options.invocation); });
 }
 
 int up(const UpOptions& options) {
