@@ -60,7 +60,8 @@ void Client::on_delta(const admission::Delta& delta) {
   text_ += delta.text;
   if (ids_.size() > expected_.ids.size() ||
       !std::equal(ids_.begin(), ids_.end(), expected_.ids.begin())) {
-    violate(fmt::format("tokens differ from the undisturbed run's within the first {}", ids_.size()));
+    violate(
+        fmt::format("tokens differ from the undisturbed run's within the first {}", ids_.size()));
   }
   if (!expected_.text.starts_with(text_)) violate("text differs from the undisturbed run's");
   if (ids_.size() >= plan_.after_tokens) show_habit();
@@ -92,10 +93,10 @@ void Client::show_habit() {
     case Habit::reads:
       return;
     case Habit::cancels:
-      return admission_.ask([this, tenant](admission::Admission& core, TimePoint now,
-                                           mesh::Outbox& out) {
-        core.cancel(connection_, tenant, plan_.request.id, now, out);
-      });
+      return admission_.ask(
+          [this, tenant](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
+            core.cancel(connection_, tenant, plan_.request.id, now, out);
+          });
     case Habit::dawdles:
       admission_.ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
         core.hold(connection_, true, now, out);

@@ -11,8 +11,8 @@ namespace aorta::sim {
 struct ClientPlan {
   enum class Habit { reads, cancels, dawdles, resumes, vanishes, repeats };
   Habit habit = Habit::reads;
-  std::uint32_t after_tokens = 0;       // when the habit shows
-  Duration pause{};                     // how long it dawdles or stays away
+  std::uint32_t after_tokens = 0;  // when the habit shows
+  Duration pause{};                // how long it dawdles or stays away
   admission::GenerateRequest request;
 };
 

@@ -72,8 +72,7 @@ void Network::transmit(const Key& key, bool up, Bytes bytes) {
   Connection& connection = connections_.at(key);
   TimePoint& last = up ? connection.last_up : connection.last_down;
   last = std::max(last + Duration(1), timeline_.now() + latency());
-  timeline_.at(last, [this, key, up, generation = connection.generation,
-                      bytes = std::move(bytes)] {
+  timeline_.at(last, [this, key, up, generation = connection.generation, bytes = std::move(bytes)] {
     auto it = connections_.find(key);
     if (it == connections_.end() || it->second.generation != generation) return;
     auto endpoint = endpoints_.find(up ? it->second.binder : it->second.dialler);

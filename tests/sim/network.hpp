@@ -57,10 +57,10 @@ class Network {
   struct Connection {  // of a dialler to a name
     mesh::PeerId dialler;
     std::string name, address;
-    mesh::PeerId binder;              // of this generation; name empty: not connected
-    std::uint64_t generation = 0;     // in-flight messages of older ones are lost
-    std::vector<Bytes> queued;        // connect side, waiting for a connection
-    TimePoint last_up{}, last_down{}; // delivery times, to keep order in each direction
+    mesh::PeerId binder;               // of this generation; name empty: not connected
+    std::uint64_t generation = 0;      // in-flight messages of older ones are lost
+    std::vector<Bytes> queued;         // connect side, waiting for a connection
+    TimePoint last_up{}, last_down{};  // delivery times, to keep order in each direction
     TimePoint cut_until{};
   };
   using Key = std::pair<mesh::PeerId, std::string>;

@@ -59,7 +59,7 @@ TEST(Simulator, SeedsThatFoundBugs) {
 
 TEST(Simulator, NoFaultsNoSecondEpoch) {
   WorldOptions options;
-  options.faults = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  options.faults = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     World world(seed, options);
     world.run();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "engine/fake/fake_text_model.hpp"
 
@@ -13,6 +14,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr const char* scheduler_address = "sim://scheduler";
+constexpr const char* monitor_address = "sim://monitor";
 constexpr const char* model = "fake";
 
 engine::FakeOptions fake_options() {
@@ -32,23 +34,6 @@ engine::BatchLimits batch_limits() {
 
 }  // namespace
 
-class World::SchedulerProcess final : public Process {
- public:
-  SchedulerProcess(Timeline& timeline, Network& network)
-      : Process(timeline, network, "scheduler", mesh::ServiceKind::scheduler, scheduler_address) {}
-  const scheduler::Scheduler& core() const { return *core_; }
-
- protected:
-  std::unique_ptr<mesh::Service> make_core(const mesh::Hello& hello) override {
-    auto core = std::make_unique<scheduler::Scheduler>(hello, scheduler::SchedulerOptions{});
-    core_ = core.get();
-    return core;
-  }
-
- private:
-  scheduler::Scheduler* core_ = nullptr;
-};
-
 World::World(std::uint64_t seed, WorldOptions options)
     : options_(options),
       random_(seed),
@@ -63,9 +48,10 @@ World::~World() = default;
 
 void World::tell(const std::string& line) const {
   if (!options_.trace) return;
-  fmt::print("{:9.3f} ms  {}\n",
-             static_cast<double>((timeline_.now() - TimePoint(std::chrono::hours(1))).count()) / 1e3,
-             line);
+  fmt::print(
+      "{:9.3f} ms  {}\n",
+      static_cast<double>((timeline_.now() - TimePoint(std::chrono::hours(1))).count()) / 1e3,
+      line);
 }
 
 void World::violate(const std::string& what) {
@@ -74,11 +60,24 @@ void World::violate(const std::string& what) {
 }
 
 void World::build() {
-  scheduler_ = std::make_unique<SchedulerProcess>(timeline_, network_);
+  scheduler_ = std::make_unique<CoreProcess<scheduler::Scheduler>>(
+      timeline_, network_, "scheduler", mesh::ServiceKind::scheduler, [](const mesh::Hello& self) {
+        scheduler::SchedulerOptions options;
+        options.monitor_address = monitor_address;
+        return std::make_unique<scheduler::Scheduler>(self, options);
+      });
   scheduler_->boot();
+  monitor_ = std::make_unique<CoreProcess<monitor::Monitor>>(
+      timeline_, network_, "monitor", mesh::ServiceKind::monitor, [](const mesh::Hello& self) {
+        monitor::MonitorOptions options;
+        options.attendance.scheduler_address = scheduler_address;
+        return std::make_unique<monitor::Monitor>(self, options);
+      });
+  monitor_->boot();
   for (int i = 1; i <= options_.admissions; ++i) {
     admission::AdmissionOptions options;
     options.scheduler_address = scheduler_address;
+    options.monitor_address = monitor_address;
     options.default_model = model;
     options.max_wait_ms = {60'000, 60'000, 60'000};
     admissions_.push_back(std::make_unique<AdmissionProcess>(
@@ -91,6 +90,7 @@ void World::build() {
 void World::add_executor(const std::string& name) {
   executor::ExecutorOptions options;
   options.scheduler_address = scheduler_address;
+  options.monitor_address = monitor_address;
   options.drain_for = milliseconds(500);
   auto fake = fake_options();
   executors_.push_back(std::make_unique<ExecutorProcess>(timeline_, network_, name, options, fake,
@@ -120,7 +120,8 @@ ClientPlan World::make_plan(int number) {
   request.id = {random_.next(), random_.next()};
   request.tenant = random_.chance(0.5) ? "blue" : "red";
   request.tier = static_cast<mesh::Tier>(random_.chance(0.1) ? 0 : random_.between(1, 2));
-  const std::int64_t prompt = random_.chance(0.2) ? random_.between(1, 400) : random_.between(1, 60);
+  const std::int64_t prompt =
+      random_.chance(0.2) ? random_.between(1, 400) : random_.between(1, 60);
   for (std::int64_t i = 0; i < prompt; ++i) {
     request.prompt_ids.push_back(static_cast<TokenId>(random_.between(1, 255)));
   }
@@ -142,8 +143,8 @@ ClientPlan World::make_plan(int number) {
 
 void World::plan_clients() {
   for (int i = 0; i < options_.clients; ++i) {
-    auto& admission = *admissions_[static_cast<std::size_t>(random_.between(
-        0, static_cast<std::int64_t>(admissions_.size()) - 1))];
+    auto& admission = *admissions_[static_cast<std::size_t>(
+        random_.between(0, static_cast<std::int64_t>(admissions_.size()) - 1))];
     clients_.push_back(std::make_unique<Client>(timeline_, admission, oracle_, make_plan(i)));
     const auto arrival = Duration(random_.between(500'000, 500'000 + options_.arrivals.count()));
     timeline_.after(arrival, [client = clients_.back().get()] { client->begin(); });
@@ -215,6 +216,8 @@ void World::plan_faults() {
   });
   plan_fault("scheduler killed", faults.scheduler_kills,
              [=, this] { kill(*scheduler_, milliseconds(1500)); });
+  plan_fault("monitor killed", faults.monitor_kills,
+             [=, this] { kill(*monitor_, milliseconds(1500)); });
   plan_fault("scheduler paused", faults.scheduler_pauses, [=, this] {
     tell("pause scheduler");
     scheduler_->pause(until(2500));
@@ -223,8 +226,8 @@ void World::plan_faults() {
     const std::string executor = any_executor().name();
     const bool to_scheduler = random_.chance(0.4);
     const std::string binder = to_scheduler ? "scheduler" : admissions_.front()->name();
-    tell(fmt::format("cut {} from {} for {} ms", executor, binder,
-                     to_ms(healed - timeline_.now())));
+    tell(
+        fmt::format("cut {} from {} for {} ms", executor, binder, to_ms(healed - timeline_.now())));
     network_.partition(executor, binder, healed);
   };
   plan_fault("disconnected", faults.disconnects, [=, this] { cut(timeline_.now()); });
@@ -257,27 +260,43 @@ void World::run() {
   tally_.events = timeline_.events();
 }
 
+// What the scheduler and the monitor believe of a living process.
+void World::expect_known(const Process& process) {
+  const mesh::Member* member = monitor_->core().fleet().find(process.name());
+  if (member == nullptr || member->self != process.self()) {
+    violate(process.name() + " lives, and the monitor does not know this life of it");
+  }
+}
+
 // When everybody has an answer and parked requests have run out, nothing may be held for them.
 void World::expect_calm() {
   const TimePoint calm = timeline_.now() + seconds(75);
   while (timeline_.step(calm)) continue;
+  expect_known(*scheduler_);
+  expect_known(*monitor_);
   for (const auto& executor : executors_) {
     if (!executor->alive()) continue;
+    expect_known(*executor);
     const auto load = executor->load();
-    if (load.slots_used != 0 || load.blocks_used != 0) {
-      violate(fmt::format("{} still holds {} slots and {} blocks", executor->name(),
-                          load.slots_used, load.blocks_used));
+    const auto audit = nlohmann::json::parse(executor->core().audit_json(timeline_.now()));
+    tell(fmt::format("{} {}", executor->name(), audit.dump()));
+    if (load.slots_used != 0 || load.blocks_used != 0 || !audit["runs"].empty()) {
+      violate(fmt::format("{} still holds {} slots, {} blocks and {} runs", executor->name(),
+                          load.slots_used, load.blocks_used, audit["runs"].size()));
     }
-    const std::string audit = executor->core().audit_json(timeline_.now());
-    tell(executor->name() + " " + audit);
   }
   for (const auto& admission : admissions_) {
-    tell(admission->name() + " " + admission->core().audit());
+    expect_known(*admission);
+    const auto audit = nlohmann::json::parse(admission->core().audit());
+    tell(fmt::format("{} {}", admission->name(), audit.dump()));
+    if (!audit["balanced"].get<bool>()) violate(admission->name() + " does not balance");
     if (const auto open = admission->core().readiness(timeline_.now()).open_requests; open != 0) {
       violate(fmt::format("{} still has {} open requests", admission->name(), open));
     }
   }
-  tell("scheduler " + scheduler_->core().audit_json(timeline_.now()));
+  const auto audit = nlohmann::json::parse(scheduler_->core().audit_json(timeline_.now()));
+  tell("scheduler " + audit.dump());
+  if (audit["requests"] != 0) violate("the scheduler still knows a request: " + audit.dump());
 }
 
 }  // namespace aorta::sim

@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "actors/monitor/monitor.hpp"
 #include "actors/scheduler/scheduler.hpp"
 #include "tests/sim/client.hpp"
+#include "tests/sim/core_process.hpp"
 #include "tests/sim/executor_process.hpp"
 
 namespace aorta::sim {
@@ -19,7 +21,7 @@ namespace aorta::sim {
 // Each is how many of its kind are expected in the time with faults.
 struct Faults {
   double executor_kills = 2, executor_pauses = 1, executor_stalls = 1, executor_drains = 0.5;
-  double scheduler_kills = 0.7, scheduler_pauses = 0.5;
+  double scheduler_kills = 0.7, scheduler_pauses = 0.5, monitor_kills = 0.3;
   double disconnects = 2, partitions = 0.7;
   double all_executors_killed = 0.2;
   double twins = 0.2;  // a second process takes an executor's name
@@ -28,9 +30,9 @@ struct Faults {
 struct WorldOptions {
   int admissions = 2, executors = 3, clients = 12;
   std::uint32_t max_tokens = 120;
-  Duration arrivals = std::chrono::seconds(2);     // clients come within
+  Duration arrivals = std::chrono::seconds(2);  // clients come within
   Duration faults_for = std::chrono::seconds(4);
-  Duration patience = std::chrono::seconds(60);    // after the faults: everybody must be done
+  Duration patience = std::chrono::seconds(60);  // after the faults: everybody must be done
   Faults faults;
   bool trace = false;
 };
@@ -50,7 +52,6 @@ class World {
   const Tally& tally() const { return tally_; }
 
  private:
-  class SchedulerProcess;
   void build();
   void plan_clients();
   ClientPlan make_plan(int number);
@@ -60,6 +61,7 @@ class World {
   ExecutorProcess& any_executor();
   void add_executor(const std::string& name);
   void expect_calm();
+  void expect_known(const Process& process);
   bool everybody_ended() const;
   void violate(const std::string& what);
   void tell(const std::string& line) const;
@@ -69,7 +71,8 @@ class World {
   Timeline timeline_;
   Network network_;
   Oracle oracle_;
-  std::unique_ptr<SchedulerProcess> scheduler_;
+  std::unique_ptr<CoreProcess<scheduler::Scheduler>> scheduler_;
+  std::unique_ptr<CoreProcess<monitor::Monitor>> monitor_;
   std::vector<std::unique_ptr<AdmissionProcess>> admissions_;
   std::vector<std::unique_ptr<ExecutorProcess>> executors_;
   std::vector<std::unique_ptr<Client>> clients_;

@@ -1,0 +1,31 @@
+#pragma once
+// A process whose core needs nothing beside its messages: a scheduler, a monitor.
+#include <functional>
+#include <memory>
+
+#include "tests/sim/process.hpp"
+
+namespace aorta::sim {
+
+template <class Core>
+class CoreProcess final : public Process {
+ public:
+  using Make = std::function<std::unique_ptr<Core>(const mesh::Hello&)>;
+  CoreProcess(Timeline& timeline, Network& network, const std::string& name, mesh::ServiceKind kind,
+              Make make)
+      : Process(timeline, network, name, kind, "sim://" + name), make_(std::move(make)) {}
+  const Core& core() const { return *core_; }
+
+ protected:
+  std::unique_ptr<mesh::Service> make_core(const mesh::Hello& hello) override {
+    auto core = make_(hello);
+    core_ = core.get();
+    return core;
+  }
+
+ private:
+  Make make_;
+  Core* core_ = nullptr;
+};
+
+}  // namespace aorta::sim
