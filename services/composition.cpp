@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "actors/cache/cache_shell.hpp"
+#include "actors/monitor/fleet.hpp"
 #include "actors/monitor/monitor_shell.hpp"
 #include "actors/node/node_shell.hpp"
 #include "actors/scheduler/scheduler.hpp"
@@ -11,11 +12,11 @@
 #include "engine/fake/fake_text_model.hpp"
 #include "services/admission_service.hpp"
 #include "services/options.hpp"
-#include "services/service_names.hpp"
 
 namespace aorta::services {
 
 using mesh::ServiceKind;
+using monitor::name_of;
 
 Composition::Composition(const Config& config, bool one_process)
     : config_(config), reach_(reach_of(config, one_process)), host_(host_options(config)) {}

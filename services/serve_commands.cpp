@@ -4,17 +4,18 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "actors/monitor/fleet.hpp"
 #include "actors/node/spawner.hpp"
 #include "base/log.hpp"
 #include "mesh/routing_id.hpp"
 #include "services/commands.hpp"
 #include "services/composition.hpp"
-#include "services/service_names.hpp"
 
 namespace aorta::services {
 namespace {
 
 using mesh::ServiceKind;
+using monitor::name_of;
 
 struct ServeOptions {
   Invocation invocation;
@@ -25,7 +26,7 @@ struct ServeOptions {
 std::string default_name(ServiceKind kind, const Config& config) {
   if (kind == ServiceKind::executor) return config.node.name_prefix + "-" + host_name();
   if (kind == ServiceKind::node) return "node-" + host_name();
-  return name_of(kind);
+  return std::string(name_of(kind));
 }
 
 int serve(ServiceKind kind, const ServeOptions& options) {
