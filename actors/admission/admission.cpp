@@ -236,6 +236,7 @@ void Admission::leave(TimePoint now, mesh::Outbox& out) {
   }
   connections_.clear();
   left_ = true;
+  send_acks(never, out);  // all that are owed: executors need not wait for what we have
   for (const auto& [name, peer] : peering_.peers()) {
     out.send(peer.introduced ? peer.self : mesh::PeerId{name, {}}, mesh::Goodbye{});
   }

@@ -141,6 +141,7 @@ TEST(Admission, DrainingLetsOpenRequestsFinish) {
   EXPECT_EQ(h.ending(1), "stop");
   ASSERT_TRUE(h.out.leave);
   EXPECT_EQ(h.out.leave->exit_code, 0);
+  EXPECT_TRUE(h.last<mesh::Ack>().items.at(0).complete) << "the executor must not wait for it";
   EXPECT_FALSE(h.sent<mesh::Goodbye>().empty());
   EXPECT_EQ(h.core.next_tick(), never);
 }
