@@ -436,7 +436,7 @@ struct AuditReply {
     return std::tie(s.token, s.json);
   }
 };
-// Tool → monitor: ps · scale N · drain NAME · audit · health NAME · stop. Monitor → tool: the
+// Tool → monitor: ps · scale N · drain NAME · audit · health NAME. Monitor → tool: the
 // answer.
 struct Control {
   static constexpr std::uint16_t number = 53;
