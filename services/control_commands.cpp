@@ -1,5 +1,6 @@
 // Commands that ask the monitor of a running mesh: ps, scale, drain, audit, health; and down.
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -116,11 +117,8 @@ int down(const ControlOptions& options) {
   }
   fmt::print("process {} drains and leaves\n", pid);
   std::fflush(stdout);
-  fd_set gone;
-  FD_ZERO(&gone);
-  FD_SET(process, &gone);
-  timeval patience{static_cast<time_t>(config->drain.drain_s + 10), 0};
-  const int ready = ::select(process + 1, &gone, nullptr, nullptr, &patience);
+  pollfd gone{process, POLLIN, 0};
+  const int ready = ::poll(&gone, 1, static_cast<int>(config->drain.drain_s + 10) * 1000);
   ::close(process);
   return ready == 1 ? exit_done : exit_try_again;
 }

@@ -22,7 +22,7 @@ def draw(number):
     rng = random.Random(SEED * 1000 + number)
     return {"front": ["zmq", "http"][number % 2], "question": rng.choice(QUESTIONS),
             "after": rng.randint(2, 60), "all": number % 4 == 3,
-            "parameters": {"seed": rng.randrange(1 << 31), "max_tokens": 160, "ignore_eos": True,
+            "parameters": {"seed": rng.randrange(1 << 31), "max_tokens": 320, "ignore_eos": True,
                            **SAMPLINGS[number % len(SAMPLINGS)]}}
 
 
