@@ -11,7 +11,7 @@ namespace aorta::fronts {
 inline constexpr const char* prometheus_content_type = "text/plain; version=0.0.4; charset=utf-8";
 
 // One family per name, in the order in which names first appear; the format wants a family's
-// samples together.
+// samples together. NAME_bucket, NAME_sum and NAME_count are one family: the histogram NAME.
 std::string prometheus_text(std::span<const mesh::Figure> figures);
 
 }  // namespace aorta::fronts
