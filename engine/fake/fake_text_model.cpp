@@ -32,6 +32,7 @@ class FakeTextModel final : public TextModel {
 
   bool is_control(TokenId id) const override { return id == stop_ids_.front(); }
   const std::vector<TokenId>& stop_ids() const override { return stop_ids_; }
+  bool thinks() const override { return false; }
   std::size_t longest_token_bytes() const override { return 1; }
 
   Result<std::string> render(const std::vector<ChatMessage>& messages,

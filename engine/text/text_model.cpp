@@ -13,11 +13,12 @@ namespace {
 class GgufTextModel final : public TextModel {
  public:
   GgufTextModel(std::unique_ptr<const Tokenizer> tokenizer, std::uint32_t context_tokens,
-                std::optional<ChatTemplate> chat_template)
+                std::optional<ChatTemplate> chat_template, bool thinks)
       : tokenizer_(std::move(tokenizer)),
         vocabulary_(tokenizer_->vocabulary()),
         context_tokens_(context_tokens),
-        chat_template_(std::move(chat_template)) {}
+        chat_template_(std::move(chat_template)),
+        thinks_(thinks) {}
 
   std::uint32_t vocabulary() const override {
     return static_cast<std::uint32_t>(vocabulary_.size());
@@ -30,6 +31,7 @@ class GgufTextModel final : public TextModel {
   std::string_view bytes(TokenId id) const override { return vocabulary_.bytes(id); }
   bool is_control(TokenId id) const override { return vocabulary_.is_control(id); }
   const std::vector<TokenId>& stop_ids() const override { return vocabulary_.stop_ids(); }
+  bool thinks() const override { return thinks_; }
   std::size_t longest_token_bytes() const override { return vocabulary_.longest_token_bytes(); }
   Result<std::string> render(const std::vector<ChatMessage>& messages,
                              bool add_generation_prompt) const override {
@@ -37,8 +39,8 @@ class GgufTextModel final : public TextModel {
       return Error{ErrorCode::unsupported,
                    "this model's file has no chat template; send a plain prompt instead"};
     }
-    return chat_template_->render({messages, add_generation_prompt, text_of(vocabulary_.bos()),
-                                   text_of(vocabulary_.eos())});
+    return chat_template_->render(
+        {messages, add_generation_prompt, text_of(vocabulary_.bos()), text_of(vocabulary_.eos())});
   }
 
  private:
@@ -50,6 +52,7 @@ class GgufTextModel final : public TextModel {
   const Vocabulary& vocabulary_;
   const std::uint32_t context_tokens_;
   const std::optional<ChatTemplate> chat_template_;
+  const bool thinks_;
 };
 
 Result<std::uint32_t> read_context(const GgufFile& file) {
@@ -72,13 +75,15 @@ Result<std::shared_ptr<const TextModel>> TextModel::open(const std::string& gguf
   const auto context = read_context(**file);
   if (!context) return context.error();
   std::optional<ChatTemplate> chat_template;
+  bool thinks = (*tokenizer)->encode(end_think_tag, true, false).size() == 1;
   if (const auto source = (*file)->get_string("tokenizer.chat_template")) {
     auto parsed = ChatTemplate::parse(*source);
     if (!parsed) return Error{parsed.error().code, gguf_path + ": " + parsed.error().message};
     chat_template = std::move(*parsed);
+    thinks = thinks || source->find(end_think_tag) != std::string::npos;
   }
   return std::shared_ptr<const TextModel>(std::make_shared<GgufTextModel>(
-      std::move(*tokenizer), *context, std::move(chat_template)));
+      std::move(*tokenizer), *context, std::move(chat_template), thinks));
 }
 
 }  // namespace aorta::engine

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace aorta::engine {
 namespace {
 
@@ -116,6 +118,34 @@ TEST(GoldenR1Distill, WritesOneBos) {
   EXPECT_EQ(plain[0], 151646);
   EXPECT_EQ(model->encode("<｜begin▁of▁sentence｜>Hi", true, true), plain);
   EXPECT_EQ(model->encode("Hi", true, false), Ids{plain[1]});
+}
+
+// The answer of the golden conversation that has thinking in it, as the model would stream it:
+// opening <think> itself, and after a template that has opened it.
+TEST(GoldenR1Distill, ThinksApart) {
+  const auto model = open_if_present(golden_path("vocab/r1-distill-qwen-vocab.gguf"));
+  ASSERT_TRUE(model);
+  EXPECT_TRUE(model->thinks());
+  const auto cases = read_golden("r1distill/chat.json").at("cases");
+  const auto thinking = std::find_if(cases.begin(), cases.end(), [](const auto& c) {
+    return c.at("messages").dump().find("<think>") != std::string::npos;
+  });
+  ASSERT_NE(thinking, cases.end());
+  const auto messages = messages_of(thinking->at("messages"));
+  const std::string answer = messages.at(1).content;
+  const std::string prompt = *model->render({messages.at(0)}, true);
+  const auto streamed = [&](const std::string& rendered, const std::string& text) {
+    TextStream stream(model, {}, reasoning_after(rendered));
+    for (const TokenId id : model->encode(text, true, false)) stream.append(id);
+    stream.finish();
+    return stream;
+  };
+  for (const TextStream& stream :
+       {streamed(prompt, answer), streamed(prompt + "<think>\n", answer.substr(8))}) {
+    EXPECT_EQ(stream.reasoning(), "Easy.");
+    EXPECT_EQ(stream.text(), "2");
+  }
+  EXPECT_EQ(streamed(prompt, "2").text(), "2");
 }
 
 }  // namespace

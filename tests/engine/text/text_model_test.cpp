@@ -114,6 +114,11 @@ TEST(TextModel, RendersOrSaysWhyNot) {
   EXPECT_NE(refused.error().message.find("only users, not tool"), std::string::npos);
 }
 
+TEST(TextModel, ThinksWhenItsVocabularyOrTemplateSaysSo) {
+  EXPECT_FALSE((*open({.chat_template = "{{ messages }}<think>"}))->thinks());
+  EXPECT_TRUE((*open({.chat_template = "{{ '<think></think>' }}"}))->thinks());
+}
+
 TEST(TextModel, OpensTheTinyGoldens) {
   const auto model = TextModel::open(golden_path("models/gguf/tiny-llama-gqa.Q8_0.gguf"));
   ASSERT_TRUE(model) << model.error().message;

@@ -11,17 +11,19 @@ namespace {
 
 class ListModel final : public TextModel {
  public:
-  static constexpr TokenId control = 1000;
+  static constexpr TokenId control = 1000, control_end_think = 999;
   explicit ListModel(std::vector<std::string> tokens) : tokens_(std::move(tokens)) {}
   std::uint32_t vocabulary() const override { return 1001; }
   std::uint32_t context_tokens() const override { return 1024; }
   std::vector<TokenId> encode(std::string_view, bool, bool) const override { return {}; }
   std::string_view bytes(TokenId id) const override {
     if (id == control) return "<|control|>";
+    if (id == control_end_think) return end_think_tag;
     return static_cast<std::size_t>(id) < tokens_.size() ? tokens_[id] : std::string_view();
   }
-  bool is_control(TokenId id) const override { return id == control; }
+  bool is_control(TokenId id) const override { return id >= control_end_think; }
   const std::vector<TokenId>& stop_ids() const override { return stop_ids_; }
+  bool thinks() const override { return true; }
   std::size_t longest_token_bytes() const override { return 16; }
   Result<std::string> render(const std::vector<ChatMessage>&, bool) const override {
     return std::string();
@@ -34,8 +36,9 @@ class ListModel final : public TextModel {
 
 using Stops = std::vector<std::string>;
 
-TextStream stream_of(std::vector<std::string> tokens, Stops stops = {}) {
-  return TextStream(std::make_shared<ListModel>(std::move(tokens)), std::move(stops));
+TextStream stream_of(std::vector<std::string> tokens, Stops stops = {},
+                     Reasoning reasoning = Reasoning::never) {
+  return TextStream(std::make_shared<ListModel>(std::move(tokens)), std::move(stops), reasoning);
 }
 
 // The text of `pieces`, one id each, to its end.
@@ -147,6 +150,65 @@ TEST(TextStream, TheStopStringThatEndsFirstWins) {
 TEST(TextStream, IgnoresStopStringsThatCannotOccur) {
   EXPECT_EQ(finished({"abc"}, {"", "\xA9", "b\xFF"}).text(), "abc");
   EXPECT_EQ(finished({"a\xFF"}, {"\uFFFD"}).text(), "a");
+}
+
+TEST(TextStream, ThinkingIsApartAndCounted) {
+  TextStream stream = stream_of({"<think>", "\n", "a\xC3", "\xA9 ", "\n</th", "ink>\n", "\nb", "."},
+                                {}, Reasoning::possible);
+  const std::pair<const char*, const char*> shown[] = {
+      {"", ""}, {"", ""}, {"a", ""}, {"aé", ""}, {"aé", ""}, {"aé", ""}, {"aé", "b"}, {"aé", "b."}};
+  for (TokenId id = 0; id < 8; ++id) {
+    stream.append(id);
+    EXPECT_EQ(stream.reasoning(), shown[id].first) << id;
+    EXPECT_EQ(stream.text(), shown[id].second) << id;
+  }
+  EXPECT_EQ(stream.reasoning_tokens(), 6u);
+  stream.finish();
+  EXPECT_EQ(stream.reasoning(), "aé");
+  EXPECT_EQ(stream.text(), "b.");
+}
+
+TEST(TextStream, ThinkingThatDoesNotComeIsNotCounted) {
+  TextStream stream = stream_of({"<thi", "s is", " text"}, {}, Reasoning::possible);
+  stream.append(0);
+  EXPECT_EQ(stream.text(), "");
+  stream.append(1);
+  EXPECT_EQ(stream.text(), "<this is");
+  stream.append(2);
+  stream.finish();
+  EXPECT_EQ(stream.text(), "<this is text");
+  EXPECT_EQ(stream.reasoning_tokens(), 0u);
+}
+
+TEST(TextStream, StopStringsCountInTheTextOnly) {
+  for (const auto& pieces : cuts("Stop, \n\nstop </think>\n\nab stop c")) {
+    TextStream stream = stream_of(pieces, {"\n\n", "stop", "</think>"}, Reasoning::open);
+    for (std::size_t i = 0; i < pieces.size(); ++i) stream.append(static_cast<TokenId>(i));
+    stream.finish();
+    EXPECT_EQ(stream.reasoning(), "Stop, \n\nstop");
+    EXPECT_EQ(stream.text(), "ab ");
+    EXPECT_TRUE(stream.stopped());
+  }
+}
+
+TEST(TextStream, ControlTokensEndThinkingToo) {
+  TextStream stream = stream_of({"a", "b\xC3"}, {}, Reasoning::open);
+  for (const TokenId id : {0, ListModel::control_end_think, 1, ListModel::control_end_think}) {
+    stream.append(id);
+  }
+  stream.finish();
+  EXPECT_EQ(stream.reasoning(), "a");
+  EXPECT_EQ(stream.text(), "b\uFFFD");
+  EXPECT_EQ(stream.reasoning_tokens(), 2u);
+}
+
+TEST(TextStream, ACutOffCharacterBelongsToTheThinkingItIsIn) {
+  TextStream stream = stream_of({"a </thi\xC3"}, {}, Reasoning::open);
+  stream.append(0);
+  stream.finish();
+  EXPECT_EQ(stream.reasoning(), "a </thi\uFFFD");
+  EXPECT_EQ(stream.text(), "");
+  EXPECT_EQ(stream.reasoning_tokens(), 1u);
 }
 
 // What no implementation of ours is needed for: bytes to text, then cut at the stop string that
