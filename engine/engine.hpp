@@ -4,6 +4,7 @@
 // virtual time; `EngineThread` (engine/engine_thread.hpp) runs the same Stepper on its own thread.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -30,6 +31,14 @@ struct Sampling {
   bool operator==(const Sampling&) const = default;
 };
 
+// Log-probabilities at one generated token, of the model's own distribution: the log softmax of its
+// logits before bias, penalties and temperature (vLLM's raw_logprobs).
+struct TokenLogprobs {
+  float chosen = 0;
+  std::vector<std::pair<TokenId, float>> top;  // the likeliest first, the smaller id on a tie
+  bool operator==(const TokenLogprobs&) const = default;
+};
+
 // One life of a request on this engine.
 struct SequenceKey {
   RequestId request;
@@ -45,6 +54,7 @@ struct Sequence {
   std::uint32_t min_tokens = 0;     // stop ids are not chosen before this many
   std::vector<TokenId> stop_ids;    // end of answer; empty when the request ignores it
   Sampling sampling;
+  std::optional<std::uint32_t> top_logprobs;  // how many of the likeliest; absent: no logprobs
 };
 
 enum class Finish : std::uint8_t { none = 0, stop = 1, length = 2 };
@@ -55,6 +65,7 @@ struct Generated {
   TokenIndex index;
   TokenId id = 0;
   Finish finish = Finish::none;
+  std::optional<TokenLogprobs> logprobs;  // where the sequence asked for them
 };
 
 // What one step did. A sequence that finished is forgotten by the engine.
@@ -67,16 +78,16 @@ struct StepReport {
 
 // Figures a scheduler places by; all as of the last finished step.
 struct EngineLoad {
-  std::uint32_t slots_total = 0;   // sequences that may be started, running or waiting for blocks
+  std::uint32_t slots_total = 0;  // sequences that may be started, running or waiting for blocks
   std::uint32_t slots_used = 0;
   std::uint32_t blocks_total = 0;  // KV blocks of `block_tokens`
   std::uint32_t blocks_used = 0;
-  std::uint32_t waiting = 0;       // started, but their prefill has not begun
+  std::uint32_t waiting = 0;  // started, but their prefill has not begun
 };
 
 struct EngineInfo {
   std::string model_id;
-  std::string numerics_id;   // equal ids promise identical tokens (hex)
+  std::string numerics_id;  // equal ids promise identical tokens (hex)
   std::uint32_t context_tokens = 0;
   std::uint32_t vocabulary = 0;
 };
@@ -99,22 +110,27 @@ class Stepper {
 
 // Limits of the batcher, from configuration.
 struct BatchLimits {
-  std::uint32_t slots = 16;          // sequences at once; no more than step_tokens are used
-  std::uint32_t step_tokens = 256;   // decode rows and prefill positions of one step together
-  std::uint32_t blocks = 2048;       // KV blocks in the pool
+  std::uint32_t slots = 16;         // sequences at once; no more than step_tokens are used
+  std::uint32_t step_tokens = 256;  // decode rows and prefill positions of one step together
+  std::uint32_t blocks = 2048;      // KV blocks in the pool
 };
 
 // Where a step's arithmetic happens: the real model, or the fake one.
-struct RunnerRow {                   // consecutive positions of one sequence in this step
-  std::span<const TokenId> ids;      // all ids known of the sequence (prompt and generated)
-  std::uint32_t first = 0;           // position of the first id to compute
-  std::uint32_t count = 0;           // how many positions
+struct RunnerRow {                        // consecutive positions of one sequence in this step
+  std::span<const TokenId> ids;           // all ids known of the sequence (prompt and generated)
+  std::uint32_t first = 0;                // position of the first id to compute
+  std::uint32_t count = 0;                // how many positions
   std::span<const std::uint32_t> blocks;  // block table: position p lives in blocks[p / 16]
-  bool sample = false;               // choose the token after the last position?
+  bool sample = false;                    // choose the token after the last position?
   std::uint32_t prompt_tokens = 0;
-  std::uint32_t generated_index = 0; // index of the token to be chosen
+  std::uint32_t generated_index = 0;  // index of the token to be chosen
   const Sampling* sampling = nullptr;
-  std::span<const TokenId> banned;   // ids that may not be chosen now (stop ids before min_tokens)
+  std::span<const TokenId> banned;  // ids that may not be chosen now (stop ids before min_tokens)
+  std::optional<std::uint32_t> top_logprobs;  // as the sequence's
+};
+struct Choice {
+  TokenId id = 0;
+  std::optional<TokenLogprobs> logprobs;
 };
 
 class Runner {
@@ -122,7 +138,7 @@ class Runner {
   virtual ~Runner() = default;
   virtual const EngineInfo& info() const = 0;
   // Computes the rows in one pass; chosen[i] is set where rows[i].sample.
-  virtual void run(std::span<const RunnerRow> rows, std::span<TokenId> chosen) = 0;
+  virtual void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) = 0;
 };
 
 // The continuous batcher over a runner (engine/batch). Its context is the runner's, or what the
@@ -135,9 +151,9 @@ std::unique_ptr<Stepper> make_stepper(std::unique_ptr<Runner> runner, const Batc
 struct FakeOptions {
   std::uint32_t vocabulary = 256;
   std::uint32_t context_tokens = 8192;
-  std::uint32_t step_us = 0;        // a real-time floor of each step, on the engine's thread
+  std::uint32_t step_us = 0;  // a real-time floor of each step, on the engine's thread
   TokenId stop_id = 0;
-  std::uint32_t stop_one_in = 0;    // about one token in so many is the stop id; 0: never
+  std::uint32_t stop_one_in = 0;  // about one token in so many is the stop id; 0: never
   TokenId poison = -1;
 };
 std::unique_ptr<Runner> make_fake_runner(const FakeOptions& options);
@@ -145,12 +161,12 @@ std::unique_ptr<Runner> make_fake_runner(const FakeOptions& options);
 // The CPU model from a GGUF file through its packed file (engine/model).
 struct ModelOptions {
   std::string gguf_path;
-  std::string pack_path;             // an existing pack of that file (see engine/model/pack.hpp)
+  std::string pack_path;  // an existing pack of that file (see engine/model/pack.hpp)
   std::string model_id;
   std::uint32_t threads = 1;
-  std::uint32_t blocks = 2048;       // KV blocks to reserve address space for
-  std::uint32_t step_tokens = 256;   // the most rows of one run()
-  std::string isa = "auto";          // auto | scalar | avx2 | avx512
+  std::uint32_t blocks = 2048;      // KV blocks to reserve address space for
+  std::uint32_t step_tokens = 256;  // the most rows of one run()
+  std::string isa = "auto";         // auto | scalar | avx2 | avx512
 };
 Result<std::unique_ptr<Runner>> make_cpu_runner(const ModelOptions& options);
 

@@ -58,11 +58,14 @@ class Admission final : public mesh::Service {
   std::vector<ClientOutput> take_client_events() { return std::exchange(events_, {}); }
 
   Readiness readiness(TimePoint now) const;
+  std::shared_ptr<const engine::TextModel> text_model(const std::string& name) const;
   std::vector<mesh::Figure> figures() const;
   std::string request_json(const std::string& tenant, RequestId id) const;
   std::string audit() const;
 
  private:
+  const std::string& name_of_model(const std::string& asked) const;
+
   struct Connection {
     bool held = false;
     std::set<RequestId> requests;  // it is subscribed to

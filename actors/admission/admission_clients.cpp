@@ -51,8 +51,7 @@ void Admission::generate(ConnectionId connection, GenerateRequest ask, TimePoint
   if (draining_) {
     return reject_verdict(connection, id, draining_verdict());
   }
-  const bool by_default = ask.model.empty() || ask.model == "default";
-  std::string model = by_default ? options_.default_model : ask.model;
+  std::string model = name_of_model(ask.model);
   if (!models_.contains(model)) {
     return reject(connection, {.request = id,
                                .status = 404,

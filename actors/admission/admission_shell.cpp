@@ -52,9 +52,9 @@ void AdmissionShell::cancel(ConnectionId connection, const std::string& tenant, 
 }
 
 void AdmissionShell::resume(ConnectionId connection, const std::string& tenant, RequestId request,
-                            TokenIndex next) {
+                            const std::vector<TokenIndex>& next) {
   turn([=, this](TimePoint now, mesh::Outbox& out) {
-    core_.resume(connection, tenant, request, next, now, out);
+    core_.resume(connection, tenant, request, next.empty() ? TokenIndex{} : next.front(), now, out);
   });
 }
 
@@ -67,6 +67,10 @@ void AdmissionShell::hold(ConnectionId connection, bool held) {
 }
 
 Readiness AdmissionShell::readiness() const { return core_.readiness(aorta::now()); }
+
+std::shared_ptr<const engine::TextModel> AdmissionShell::text_model(const std::string& name) const {
+  return core_.text_model(name);
+}
 
 std::vector<mesh::Figure> AdmissionShell::figures() const { return core_.figures(); }
 

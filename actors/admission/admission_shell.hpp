@@ -24,10 +24,11 @@ class AdmissionShell : public actors::Shell, public ClientPort {
   void generate(ConnectionId connection, GenerateRequest request) override;
   void cancel(ConnectionId connection, const std::string& tenant, RequestId request) override;
   void resume(ConnectionId connection, const std::string& tenant, RequestId request,
-              TokenIndex next) override;
+              const std::vector<TokenIndex>& next) override;
   void gone(ConnectionId connection) override;
   void hold(ConnectionId connection, bool held) override;
   Readiness readiness() const override;
+  std::shared_ptr<const engine::TextModel> text_model(const std::string& name) const override;
   std::vector<mesh::Figure> figures() const override;
   std::string request_json(const std::string& tenant, RequestId request) const override;
 

@@ -23,6 +23,15 @@ Readiness Admission::readiness(TimePoint now) const {
   return readiness;
 }
 
+const std::string& Admission::name_of_model(const std::string& asked) const {
+  return asked.empty() || asked == "default" ? options_.default_model : asked;
+}
+
+std::shared_ptr<const engine::TextModel> Admission::text_model(const std::string& name) const {
+  const auto entry = models_.find(name_of_model(name));
+  return entry == models_.end() ? nullptr : entry->second;
+}
+
 std::vector<mesh::Figure> Admission::figures() const {
   std::vector<mesh::Figure> figures = tally_.figures();
   for (const Phase phase : {Phase::held, Phase::queued, Phase::placed, Phase::parked}) {

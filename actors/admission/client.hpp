@@ -2,6 +2,7 @@
 // What passes between admission and its fronts (ZeroMQ, HTTP). Fronts parse and print; admission
 // decides. All calls are on the loop's thread.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -29,6 +30,8 @@ struct GenerateRequest {
   std::vector<TokenId> prompt_ids;
   engine::Sampling sampling;  // seed: the client's, or drawn by the front
   bool seed_given = false;
+  std::uint32_t choices = 1;                  // OpenAI's `n`: answers, each with its own draws
+  std::optional<std::uint32_t> top_logprobs;  // of each token, beside its own; absent: none at all
   std::vector<std::string> stop;
   std::optional<std::uint32_t> max_tokens;
   std::uint32_t min_tokens = 0;
@@ -39,8 +42,9 @@ struct GenerateRequest {
   std::optional<OnDisconnect> on_disconnect;  // absent: cancel, or park with an idempotency key
 };
 
-struct Usage {
+struct Usage {  // of one choice
   std::uint32_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+  std::uint32_t reasoning_tokens = 0;  // of the completion's
 };
 
 // ── Admission → front ────────────────────────────────────────────────────────────────────────
@@ -49,6 +53,7 @@ struct Accepted {
   RequestId request;  // an earlier one's when an idempotency key named it
   std::string model;
   std::uint64_t seed = 0;
+  std::uint32_t choices = 1;
 };
 // Not accepted, or a call about an unknown request. status and names are HTTP's and OpenAI's.
 struct Rejected {
@@ -59,27 +64,40 @@ struct Rejected {
   std::string param;    // the field at fault, if one is
   std::uint32_t retry_after_ms = 0;
 };
+struct TokenLogprob {
+  std::string bytes;  // of the token; may stop inside a UTF-8 character
+  float logprob = 0;
+};
 struct Delta {
   RequestId request;
   TokenIndex first;          // of `ids`
   std::vector<TokenId> ids;  // ledger entries since the last Delta to this subscriber
-  std::string text;          // text released by them; may be empty
+  std::string text;          // of the answer, released by them; may be empty
+  std::string reasoning;     // of the model's thinking, before that text; may be empty
+  std::uint32_t choice = 0;
+  struct Logprobs {
+    TokenLogprob chosen;
+    std::vector<TokenLogprob> top;  // the likeliest first
+  };
+  std::vector<Logprobs> logprobs;  // one for each id where they were asked for; else none
 };
 struct Waiting {  // still queued or between executors: a sign of life, each second
   RequestId request;
 };
-struct Done {
+struct Done {  // one choice is complete; the last one ends the request
   RequestId request;
   std::string finish_reason;  // stop | length | cancelled | timeout
   Usage usage;
   std::uint32_t epochs = 1;
   bool same_numerics = true;  // determinism: the whole stream is of one numerics_id
+  std::uint32_t choice = 0;
 };
-struct Failed {  // accepted, but ended in an error
+struct Failed {  // accepted, but ended in an error: as Done
   RequestId request;
   int status = 500;
   std::string code;
   std::string message;
+  std::uint32_t choice = 0;
 };
 using ClientEvent = std::variant<Accepted, Rejected, Delta, Waiting, Done, Failed>;
 
@@ -104,14 +122,18 @@ class ClientPort {
   virtual ~ClientPort() = default;
   virtual void generate(ConnectionId connection, GenerateRequest request) = 0;
   virtual void cancel(ConnectionId connection, const std::string& tenant, RequestId request) = 0;
-  // Continues the stream at `next` on this connection; what was delivered is skipped.
+  // Continues the stream on this connection at `next`, one index for each choice (0 where it says
+  // none); what was delivered is skipped.
   virtual void resume(ConnectionId connection, const std::string& tenant, RequestId request,
-                      TokenIndex next) = 0;
+                      const std::vector<TokenIndex>& next) = 0;
   // The client is known to be gone: each of its requests does as its on_disconnect says.
   virtual void gone(ConnectionId connection) = 0;
   // The client's socket is full (true) or drained (false): deltas are held back in the ledger.
   virtual void hold(ConnectionId connection, bool held) = 0;
   virtual Readiness readiness() const = 0;
+  // The tokenizer and template of a served model; empty or "default": the default one. Null when
+  // no such model is served.
+  virtual std::shared_ptr<const engine::TextModel> text_model(const std::string& name) const = 0;
   virtual std::vector<mesh::Figure> figures() const = 0;
   // One request as JSON, epochs included; empty when the tenant has no such request.
   virtual std::string request_json(const std::string& tenant, RequestId request) const = 0;

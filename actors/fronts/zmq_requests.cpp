@@ -139,7 +139,7 @@ void ZmqServer::resume(const std::string& peer, const std::string& id, const jso
   if (error) return refuse(peer, id, *error);
   const RequestId request = stream.request;
   const TokenIndex next = stream.sent;
-  port_.resume(open(std::move(stream)), tenant, request, next);
+  port_.resume(open(std::move(stream)), tenant, request, {next});
 }
 
 // On the stream's own connection, if this peer has it: its end then answers the cancel too.

@@ -194,10 +194,11 @@ RunnerRow Batcher::row_of(const Active& active) const {
   row.generated_index = active.generated();
   row.sampling = &sequence.sampling;
   if (active.generated() < sequence.min_tokens) row.banned = sequence.stop_ids;
+  row.top_logprobs = sequence.top_logprobs;
   return row;
 }
 
-StepReport Batcher::apply(std::span<const TokenId> chosen) {
+StepReport Batcher::apply(std::span<Choice> chosen) {
   AORTA_CHECK(chosen.size() == rows_.size(), "the chosen tokens are not of the planned step");
   StepReport report;
   report.preempted = preempted_;
@@ -208,8 +209,9 @@ StepReport Batcher::apply(std::span<const TokenId> chosen) {
     if (!rows_[row].sample) continue;
     active.decoding = true;
     const TokenIndex index{active.generated()};
-    const Finish finish = append(active, chosen[row]);
-    report.tokens.push_back({active.sequence.key, index, chosen[row], finish});
+    const Finish finish = append(active, chosen[row].id);
+    report.tokens.push_back(
+        {active.sequence.key, index, chosen[row].id, finish, std::move(chosen[row].logprobs)});
   }
   rows_.clear();  // they point into sequences, which now change
   for (const Generated& token : report.tokens) {

@@ -31,7 +31,7 @@ class Batcher {
   // Decides the next step: rows for a Runner, at most limits.step_tokens positions, at least one
   // unless idle. They stay valid until apply(), which must come next, with what was chosen.
   std::span<const RunnerRow> plan();
-  StepReport apply(std::span<const TokenId> chosen);
+  StepReport apply(std::span<Choice> chosen);
 
  private:
   struct Active {

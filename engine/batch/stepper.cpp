@@ -21,7 +21,7 @@ class BatchStepper final : public Stepper {
 
   StepReport step() override {
     const std::span<const RunnerRow> rows = batcher_.plan();
-    chosen_.assign(rows.size(), TokenId{});
+    chosen_.assign(rows.size(), Choice{});
     if (!rows.empty()) runner_->run(rows, chosen_);
     return batcher_.apply(chosen_);
   }
@@ -35,7 +35,7 @@ class BatchStepper final : public Stepper {
   std::unique_ptr<Runner> runner_;
   EngineInfo info_;
   Batcher batcher_;
-  std::vector<TokenId> chosen_;
+  std::vector<Choice> chosen_;
 };
 
 }  // namespace

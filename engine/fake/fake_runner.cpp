@@ -30,11 +30,11 @@ class FakeRunner final : public Runner {
 
   const EngineInfo& info() const override { return info_; }
 
-  void run(std::span<const RunnerRow> rows, std::span<TokenId> chosen) override {
+  void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
     const auto begin = std::chrono::steady_clock::now();
     for (std::size_t i = 0; i < rows.size(); ++i) {
       crash_on_poison(rows[i]);
-      if (rows[i].sample) chosen[i] = next_token(rows[i]);
+      if (rows[i].sample) chosen[i].id = next_token(rows[i]);
     }
     if (options_.step_us > 0) {
       std::this_thread::sleep_until(begin + std::chrono::microseconds(options_.step_us));

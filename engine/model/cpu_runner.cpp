@@ -18,7 +18,7 @@ class CpuRunner final : public Runner {
 
   const EngineInfo& info() const override { return info_; }
 
-  void run(std::span<const RunnerRow> rows, std::span<TokenId> chosen) override {
+  void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
     gather(rows);
     if (ids_.empty()) return;
     const std::span<const float> logits = model_->forward(ids_, spans_, wanted_);
@@ -31,10 +31,10 @@ class CpuRunner final : public Runner {
  private:
   // Chooses every `stride`-th of the sampled rows' tokens, the first of them `from`.
   void choose(std::span<const RunnerRow> rows, std::span<const float> logits, std::size_t from,
-              std::size_t stride, std::span<TokenId> chosen) const {
+              std::size_t stride, std::span<Choice> chosen) const {
     for (std::size_t i = from; i < sampled_.size(); i += stride) {
       const RunnerRow& row = rows[sampled_[i]];
-      chosen[sampled_[i]] =
+      chosen[sampled_[i]].id =
           choose_token(logits.subspan(i * info_.vocabulary, info_.vocabulary), *row.sampling,
                        row.ids, row.prompt_tokens, row.generated_index, row.banned);
     }

@@ -31,6 +31,7 @@ class ScriptedPort final : public admission::ClientPort {
   std::size_t hold_calls = 0;
   admission::Readiness ready{true, "", {"smollm2"}, 0};
   std::map<RequestId, std::string> known;
+  std::shared_ptr<const engine::TextModel> model;
   std::function<void(const Generate&)> on_generate;  // may deliver at once, as admission does
   std::function<void(const Resume&)> on_resume;
 
@@ -42,8 +43,8 @@ class ScriptedPort final : public admission::ClientPort {
     cancelled.push_back({connection, request});
   }
   void resume(ConnectionId connection, const std::string&, RequestId request,
-              TokenIndex next) override {
-    resumed.push_back({connection, request, next});
+              const std::vector<TokenIndex>& next) override {
+    resumed.push_back({connection, request, next.at(0)});
     if (on_resume) on_resume(resumed.back());
   }
   void gone(ConnectionId connection) override { gone_connections.push_back(connection); }
@@ -52,6 +53,9 @@ class ScriptedPort final : public admission::ClientPort {
     ++hold_calls;
   }
   admission::Readiness readiness() const override { return ready; }
+  std::shared_ptr<const engine::TextModel> text_model(const std::string&) const override {
+    return model;
+  }
   std::vector<mesh::Figure> figures() const override {
     return {{"aorta_requests_total", "tier=\"high\"", 3, mesh::FigureKind::counter}};
   }

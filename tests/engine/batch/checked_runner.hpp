@@ -19,7 +19,7 @@ class CheckedRunner final : public Runner {
 
   const EngineInfo& info() const override { return inner_->info(); }
 
-  void run(std::span<const RunnerRow> rows, std::span<TokenId> chosen) override {
+  void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
     std::uint32_t positions = 0;
     std::set<std::uint32_t> held;
     for (const RunnerRow& row : rows) {

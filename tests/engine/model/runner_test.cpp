@@ -73,23 +73,23 @@ TEST_F(RunnerTest, AMixedBatchAnswersAsEachAlone) {
   std::vector<TokenId> alone;
   for (const Member& m : members) {
     const auto whole = row(m, 0, static_cast<std::uint32_t>(m.ids.size()), true);
-    TokenId chosen = -1;
+    Choice chosen;
     runner->run({&whole, 1}, {&chosen, 1});
-    alone.push_back(chosen);
+    alone.push_back(chosen.id);
   }
   std::vector<RunnerRow> batch;
   for (const Member& m : members) {
     batch.push_back(
         row(m, m.computed, static_cast<std::uint32_t>(m.ids.size()) - m.computed, true));
   }
-  std::vector<TokenId> together(batch.size(), -1);
+  std::vector<Choice> together(batch.size());
   runner->run(batch, together);
-  EXPECT_EQ(together, alone);
+  for (std::size_t m = 0; m < members.size(); ++m) EXPECT_EQ(together[m].id, alone[m]);
   // A prefill that is not finished chooses nothing.
   const auto part = row(members[2], 0, 16, false);
-  TokenId untouched = -1;
+  Choice untouched{.id = -1};
   runner->run({&part, 1}, {&untouched, 1});
-  EXPECT_EQ(untouched, -1);
+  EXPECT_EQ(untouched.id, -1);
 }
 
 TEST_F(RunnerTest, AnswersBadOptionsWithASentence) {

@@ -1,0 +1,58 @@
+#pragma once
+// Placing a request: admission ↔ scheduler.
+#include <cstdint>
+#include <tuple>
+
+#include "mesh/messages/heartbeats.hpp"
+
+namespace aorta::mesh {
+
+struct Submit {  // also after `lost`, with the next epoch
+  static constexpr std::uint16_t number = 20;
+  OpenRequest open;
+  template <class Self>
+  static auto fields(Self& s) {
+    return std::tie(s.open);
+  }
+};
+struct Placed {
+  static constexpr std::uint16_t number = 21;
+  RequestKey key;
+  PeerId executor;
+  template <class Self>
+  static auto fields(Self& s) {
+    return std::tie(s.key, s.executor);
+  }
+};
+// This epoch will bring no more tokens. Admission answers with Submit{epoch + 1}.
+enum class LostReason : std::uint8_t {
+  dead,
+  stalled,
+  superseded,
+  draining,
+  preempted,
+  refused,
+  unclaimed,
+  lease
+};
+struct Lost {
+  static constexpr std::uint16_t number = 22;
+  RequestKey key;
+  LostReason reason{};
+  bool counted_crash = false;  // its engine crashed with it on board
+  template <class Self>
+  static auto fields(Self& s) {
+    return std::tie(s.key, s.reason, s.counted_crash);
+  }
+};
+// Admission → scheduler: the request ended; forget it.
+struct Closed {
+  static constexpr std::uint16_t number = 23;
+  RequestId request;
+  template <class Self>
+  static auto fields(Self& s) {
+    return std::tie(s.request);
+  }
+};
+
+}  // namespace aorta::mesh

@@ -1,0 +1,34 @@
+#pragma once
+// Packed weights: executor ↔ cache.
+#include <cstdint>
+#include <string>
+#include <tuple>
+
+#include "mesh/messages/names.hpp"
+
+namespace aorta::mesh {
+
+struct PackRequest {
+  static constexpr std::uint16_t number = 40;
+  std::string gguf_path;
+  template <class Self>
+  static auto fields(Self& s) {
+    return std::tie(s.gguf_path);
+  }
+};
+// Sent while packing (ready = false, with progress) and at the end. The lease lasts while the
+// executor is a member.
+struct PackReply {
+  static constexpr std::uint16_t number = 41;
+  std::string gguf_path;
+  bool ready = false;
+  std::string pack_path;
+  std::uint32_t percent = 0;
+  std::string error;  // not empty: it cannot be packed, and why
+  template <class Self>
+  static auto fields(Self& s) {
+    return std::tie(s.gguf_path, s.ready, s.pack_path, s.percent, s.error);
+  }
+};
+
+}  // namespace aorta::mesh
