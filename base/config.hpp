@@ -56,6 +56,7 @@ struct Config {
   } admission;
   struct Http {
     std::string bind = "127.0.0.1";
+    std::string cors_origins;
     std::uint32_t max_connections = 4096;
     std::uint32_t max_header_bytes = 16u << 10;
     std::uint32_t max_body_bytes = 4u << 20;

@@ -101,6 +101,10 @@ std::vector<Setting> make_settings() {
       number(SETTING(admission.audit_requests), 0, 1e6, "Ended requests that an audit lists."),
 
       text(SETTING(http.bind), "IP address on which HTTP listens; the port is mesh.port_base."),
+      text(
+          SETTING(http.cors_origins),
+          "Origins whose web pages may call, such as https://chat.example.org, with commas between "
+          "them; *: any; empty: none."),
       number(SETTING(http.max_connections), 1, 1e6,
              "Connections at once; one more is answered 503 and closed."),
       number(SETTING(http.max_header_bytes), KiB, MiB, "A longer header is answered 431."),

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "services/version.hpp"
+
 namespace aorta::services {
 namespace {
 
@@ -65,6 +67,8 @@ fronts::HttpOptions http_options(const Config& config) {
   fronts::HttpOptions options;
   options.bind = from.bind;
   options.port = static_cast<std::uint16_t>(config.mesh.port_base);
+  options.version = version_number;
+  options.cors_origins = from.cors_origins;
   options.max_connections = from.max_connections;
   options.max_header_bytes = from.max_header_bytes;
   options.max_body_bytes = from.max_body_bytes;

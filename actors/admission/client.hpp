@@ -33,6 +33,7 @@ struct GenerateRequest {
   std::uint32_t choices = 1;                  // OpenAI's `n`: answers, each with its own draws
   std::optional<std::uint32_t> top_logprobs;  // of each token, beside its own; absent: none at all
   std::vector<std::string> stop;
+  std::vector<TokenId> stop_ids;  // beside the model's own
   std::optional<std::uint32_t> max_tokens;
   std::uint32_t min_tokens = 0;
   bool ignore_eos = false;
@@ -54,6 +55,8 @@ struct Accepted {
   std::string model;
   std::uint64_t seed = 0;
   std::uint32_t choices = 1;
+  std::uint32_t prompt_tokens = 0;
+  bool chat = true;  // it was asked with messages, not with a prompt
 };
 // Not accepted, or a call about an unknown request. status and names are HTTP's and OpenAI's.
 struct Rejected {

@@ -11,10 +11,12 @@ namespace {
 
 using nlohmann::json;
 
-// Text of a message: a string, or a list of text parts, joined as they stand.
-void parse_content(Fields& message, std::string& content) {
+// Text of a message: a string, or a list of text parts, joined as they stand. An assistant's may be
+// missing, as it is beside tool calls or a refusal.
+void parse_content(Fields& message, bool optional, std::string& content) {
   const json* value = message.find("content");
   if (value == nullptr) {
+    if (optional) return;
     return message.fail("content", "missing_required_parameter",
                         fmt::format("Missing required parameter: '{}'; it must be a string or a "
                                     "list of text parts.",
@@ -33,10 +35,13 @@ void parse_content(Fields& message, std::string& content) {
     if (!part.is_object()) return message.wrong_type(name, "an object", part);
     const auto type = part.find("type");
     if (type == part.end() || *type != "text") {
-      return message.fail(name + ".type", "unsupported_value",
-                          fmt::format("Unsupported '{}.type': only parts of type 'text' are "
-                                      "supported.",
-                                      message.path_of(name)));
+      const bool named = type != part.end() && type->is_string();
+      return message.fail(
+          name + ".type", "unsupported_value",
+          fmt::format("Unsupported '{}.type': {}; only parts of type 'text' are supported.",
+                      message.path_of(name),
+                      named ? fmt::format("'{:.64}'", type->get_ref<const std::string&>())
+                            : "it is missing"));
     }
     const auto text = part.find("text");
     if (text == part.end() || !text->is_string()) {
@@ -97,8 +102,8 @@ void parse_messages(Fields& fields, admission::GenerateRequest& request,
     engine::ChatMessage& out = request.messages.emplace_back();
     parse_role(message, out.role);
     refuse_unsupported(message);
-    parse_content(message, out.content);
-    message.skip({"refusal", "tool_call_id", "annotations"});
+    parse_content(message, out.role == "assistant", out.content);
+    message.skip({"refusal", "tool_call_id", "annotations", "reasoning", "reasoning_content"});
     for (std::string& unknown : message.unknown()) {
       unknown.erase(0, name.size());
       unknown.insert(0, "messages[]");
@@ -109,31 +114,35 @@ void parse_messages(Fields& fields, admission::GenerateRequest& request,
   }
 }
 
-void parse_prompt(Fields& fields, admission::GenerateRequest& request) {
-  const json* prompt = fields.find("prompt");
+void parse_prompt(Fields& fields, const std::string& name, admission::GenerateRequest& request) {
+  const json* prompt = fields.find(name);
   if (prompt == nullptr) return;
-  if (prompt->is_array() && prompt->size() == 1 && prompt->front().is_string()) {
+  const auto is_one = [](const json& value) { return value.is_string() || value.is_array(); };
+  if (prompt->is_array() && prompt->size() == 1 && is_one(prompt->front())) {
     prompt = &prompt->front();
   }
   if (prompt->is_string()) {
     request.prompt = prompt->get<std::string>();
     if (!request.prompt->empty()) return;
   } else if (!prompt->is_array()) {
-    return fields.wrong_type("prompt", "a string or a list of token ids", *prompt);
+    return fields.wrong_type(name, "a string or a list of token ids", *prompt);
   } else if (std::all_of(prompt->begin(), prompt->end(), is_token_id)) {
     for (const json& id : *prompt) {
       request.prompt_ids.push_back(static_cast<TokenId>(*whole_number(id)));
     }
     if (!request.prompt_ids.empty()) return;
-  } else if (std::all_of(prompt->begin(), prompt->end(), [](auto& v) { return v.is_number(); })) {
-    return fields.fail("prompt", "invalid_value",
-                       "Invalid 'prompt': token ids must be integers between 0 and 2147483647.");
+  } else if (std::all_of(prompt->begin(), prompt->end(), is_one)) {
+    return fields.fail(name, "unsupported_value",
+                       fmt::format("Unsupported '{}': several prompts in one request are not "
+                                   "supported yet; send one string or one list of token ids.",
+                                   name));
   } else {
-    return fields.fail("prompt", "unsupported_value",
-                       "Unsupported 'prompt': several prompts in one request are not supported "
-                       "yet; send one string or one list of token ids.");
+    return fields.fail(name, "invalid_value",
+                       fmt::format("Invalid '{}': token ids must be integers between 0 and "
+                                   "2147483647.",
+                                   name));
   }
-  fields.fail("prompt", "invalid_value", "Invalid 'prompt': it must not be empty.");
+  fields.fail(name, "invalid_value", fmt::format("Invalid '{}': it must not be empty.", name));
 }
 
 }  // namespace aorta::fronts

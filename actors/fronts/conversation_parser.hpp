@@ -8,7 +8,7 @@ namespace aorta::fronts {
 // OpenAI's message objects. Names of fields that are ignored are added to `ignored`.
 void parse_messages(Fields& fields, admission::GenerateRequest& request,
                     std::vector<std::string>& ignored);
-// A string, a list of one string, or a list of token ids.
-void parse_prompt(Fields& fields, admission::GenerateRequest& request);
+// A string, token ids, or a list of one of these.
+void parse_prompt(Fields& fields, const std::string& name, admission::GenerateRequest& request);
 
 }  // namespace aorta::fronts

@@ -137,8 +137,8 @@ std::vector<std::string> Fields::unknown() const {
   return names;
 }
 
-void Fields::fail(std::string_view name, std::string code, std::string message) {
-  if (!failed()) error_ = ApiError{400, std::move(code), std::move(message), path_of(name), 0};
+void Fields::fail(std::string_view name, std::string code, std::string message, int status) {
+  if (!failed()) error_ = ApiError{status, std::move(code), std::move(message), path_of(name), 0};
 }
 
 void Fields::wrong_type(std::string_view name, std::string_view expected, const json& got) {

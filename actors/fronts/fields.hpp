@@ -33,6 +33,7 @@ class Fields {
   const nlohmann::json* find(std::string_view name);
   // Known, but without any effect here.
   void skip(std::initializer_list<std::string_view> names);
+  bool is_known(std::string_view name) const { return known_.contains(name); }
 
   // Each leaves `out` as it is when the field is absent or null.
   void boolean(std::string_view name, bool& out);
@@ -61,7 +62,7 @@ class Fields {
   std::vector<std::string> unknown() const;
 
   // Sets the error unless one is set; `name` is without the path.
-  void fail(std::string_view name, std::string code, std::string message);
+  void fail(std::string_view name, std::string code, std::string message, int status = 400);
   void wrong_type(std::string_view name, std::string_view expected, const nlohmann::json& got);
   bool failed() const { return error_.has_value(); }
   std::string path_of(std::string_view name) const { return path_ + std::string(name); }

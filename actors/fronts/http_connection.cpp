@@ -239,7 +239,7 @@ void HttpConnection::send(std::string_view bytes) {
 // Admission is never called from within deliver(), which this may be: so both ends of patience
 // come in a turn of their own.
 void HttpConnection::bound_unsent() {
-  if (!exchange_) return;
+  if (!exchange_ || answered_) return;  // an answer that is complete grows no more
   if (unsent() > hub_.options.max_unsent_bytes) {
     doomed_ = true;
     asio::post(hub_.io, [self = shared_from_this()] { self->close(); });

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "actors/fronts/json_text.hpp"
+
 namespace aorta::fronts {
 
 HttpResponse error_response(const ApiError& error) {
@@ -17,17 +21,23 @@ HttpResponse error_response(const ApiError& error) {
 }
 
 HttpExchange::HttpExchange(HttpSink& sink, Plan plan, std::int64_t created)
-    : sink_(sink), plan_(std::move(plan)), created_(created), next_(plan_.next) {}
+    : sink_(sink), plan_(std::move(plan)), created_(created) {}
 
 void HttpExchange::on(const admission::ClientEvent& event) {
   if (!open_) return;  // one answer has one end
   std::visit([this](const auto& e) { on_event(e); }, event);
 }
 
-void HttpExchange::begin(RequestId request, const std::string& model, std::uint64_t seed) {
+void HttpExchange::on_event(const admission::Accepted& event) {
   if (format_) return;
-  format_.emplace(AnswerFormat::About{plan_.shape, request, model, created_, seed,
+  const Shape shape = plan_.shape.value_or(event.chat ? Shape::chat : Shape::text);
+  format_.emplace(AnswerFormat::About{shape, event.request, event.model, created_, event.seed,
                                       plan_.stream && plan_.include_usage});
+  prompt_tokens_ = event.prompt_tokens;
+  choices_.resize(event.choices);
+  for (std::size_t i = 0; i < std::min(choices_.size(), plan_.next.size()); ++i) {
+    choices_[i].next = plan_.next[i];
+  }
   if (!plan_.stream) return;
   HttpResponse head;
   head.content_type = "text/event-stream; charset=utf-8";
@@ -35,11 +45,10 @@ void HttpExchange::begin(RequestId request, const std::string& model, std::uint6
   head.headers.emplace_back("Cache-Control", "no-cache");
   head.headers.emplace_back("X-Accel-Buffering", "no");  // nginx would hold the stream back
   sink_.begin_stream(std::move(head));
-  if (std::string chunk = format_->first_chunk(); !chunk.empty()) send(chunk);
-}
-
-void HttpExchange::on_event(const admission::Accepted& event) {
-  begin(event.request, event.model, event.seed);
+  for (std::uint32_t i = 0; i < event.choices; ++i) {
+    const std::string chunk = format_->first_chunk(i, running_usage(choices_[i]));
+    if (!chunk.empty()) send(chunk);
+  }
 }
 
 void HttpExchange::on_event(const admission::Rejected& event) {
@@ -47,13 +56,19 @@ void HttpExchange::on_event(const admission::Rejected& event) {
 }
 
 void HttpExchange::on_event(const admission::Delta& event) {
-  begin(event.request, "", 0);
-  next_.value = event.first.value + static_cast<std::uint32_t>(event.ids.size());
-  if (event.text.empty()) return;  // held back as part of a character or of a stop string
+  Choice* choice = choice_of(event.choice);
+  if (choice == nullptr) return;
+  choice->next.value = event.first.value + static_cast<std::uint32_t>(event.ids.size());
   if (plan_.stream) {
-    send(format_->text_chunk(event.text));
+    // Without text: held back as part of a character or of a stop string.
+    if (event.text.empty() && event.reasoning.empty() && event.logprobs.empty()) return;
+    const Said said{event.text, event.reasoning,
+                    logprobs_json(event.logprobs, choice->text_offset)};
+    send(format_->chunk_of(event.choice, said, running_usage(*choice)));
   } else {
-    text_ += event.text;
+    choice->text += event.text;
+    choice->reasoning += event.reasoning;
+    choice->logprobs.insert(choice->logprobs.end(), event.logprobs.begin(), event.logprobs.end());
   }
 }
 
@@ -62,27 +77,72 @@ void HttpExchange::on_event(const admission::Waiting&) {
 }
 
 void HttpExchange::on_event(const admission::Done& event) {
-  begin(event.request, "", 0);
+  Choice* choice = choice_of(event.choice);
+  if (choice == nullptr) return;
+  choice->done = event;
+  if (plan_.stream) send(format_->last_chunk(event, running_usage(*choice)));
+  end_choice(*choice);
+}
+
+// The other choices go on: what they say is not taken back.
+void HttpExchange::on_event(const admission::Failed& event) {
+  ApiError error{event.status, event.code, event.message, "", 0};
+  Choice* choice = choice_of(event.choice);
+  if (choice == nullptr) return fail(error);
+  if (!failure_) failure_ = std::move(error);
+  end_choice(*choice);
+}
+
+HttpExchange::Choice* HttpExchange::choice_of(std::uint32_t number) {
+  return number < choices_.size() && !choices_[number].ended ? &choices_[number] : nullptr;
+}
+
+std::string HttpExchange::logprobs_json(std::span<const TokenLogprobs> tokens,
+                                        std::size_t& offset) const {
+  if (tokens.empty()) return "null";
+  if (format_->about().shape != Shape::chat) return dump_json(legacy_logprobs(tokens, offset));
+  return dump_json(nlohmann::json{{"content", logprobs_content(tokens)}, {"refusal", nullptr}});
+}
+
+AnswerFormat::RunningUsage HttpExchange::running_usage(const Choice& choice) const {
+  if (!plan_.continuous_usage) return std::nullopt;
+  return admission::Usage{prompt_tokens_, choice.next.value};
+}
+
+void HttpExchange::end_choice(Choice& choice) {
+  choice.ended = true;
+  const bool all =
+      std::all_of(choices_.begin(), choices_.end(), [](const Choice& one) { return one.ended; });
+  if (!all) return;
+  failure_ ? fail(*failure_) : complete();
+}
+
+void HttpExchange::complete() {
   open_ = false;
+  std::vector<AnswerFormat::Choice> all;
+  for (const Choice& choice : choices_) {
+    std::size_t offset = 0;
+    all.push_back(
+        {{choice.text, choice.reasoning, logprobs_json(choice.logprobs, offset)}, choice.done});
+  }
   if (plan_.stream) {
-    send(format_->last_chunk(event));
-    if (plan_.include_usage) send(format_->usage_chunk(event.usage));
+    if (plan_.include_usage) send(format_->usage_chunk(total_usage(all)));
     sink_.stream("data: [DONE]\n\n");
-    sink_.end_stream();
-    return;
+    return sink_.end_stream();
   }
   HttpResponse response;
   response.headers = std::move(plan_.headers);
-  response.body = format_->whole(text_, event);
+  response.body = format_->whole(all);
   sink_.respond(std::move(response));
 }
 
-void HttpExchange::on_event(const admission::Failed& event) {
-  fail({event.status, event.code, event.message, "", 0});
-}
-
 void HttpExchange::send(const std::string& chunk) {
-  sink_.stream(fmt::format("id: {}\ndata: {}\n\n", next_.value, chunk));
+  std::string indices;
+  for (const Choice& choice : choices_) {
+    fmt::format_to(std::back_inserter(indices), "{}{}", indices.empty() ? "" : ",",
+                   choice.next.value);
+  }
+  sink_.stream(fmt::format("id: {}\ndata: {}\n\n", indices, chunk));
 }
 
 void HttpExchange::fail(const ApiError& error) {

@@ -1,14 +1,16 @@
 #pragma once
 // One answer over HTTP: events of admission go in, a response or an SSE stream comes out.
 //
-// A stream is a sequence of events: `id:` is the index of the next token, which a client gives as
-// Last-Event-ID to go on from there; `data:` is a chunk; the last data is [DONE]. While nothing
-// comes, `: keep-alive` comments do.
+// A stream is a sequence of events: `id:` is the index of the next token, of each choice where
+// there are several ("12,15"), which a client gives as Last-Event-ID to go on from there; `data:`
+// is a chunk; the last data is [DONE]. While nothing comes, `: keep-alive` comments do.
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "actors/admission/client.hpp"
 #include "actors/fronts/http_message.hpp"
+#include "actors/fronts/logprobs_format.hpp"
 #include "actors/fronts/openai_format.hpp"
 
 namespace aorta::fronts {
@@ -16,11 +18,12 @@ namespace aorta::fronts {
 class HttpExchange {
  public:
   struct Plan {
-    Shape shape = Shape::chat;
+    std::optional<Shape> shape;  // absent: as it was asked for first, which admission knows
     bool stream = false;
     bool include_usage = false;
-    TokenIndex next;  // where the answer begins: 0, or where a resumed one goes on
-    std::vector<std::pair<std::string, std::string>> headers;  // of the response
+    bool continuous_usage = false;
+    std::vector<TokenIndex> next;  // where each choice begins, if not at 0: a resumed answer
+    HttpHeaders headers;           // of the response
   };
   // The sink must outlive the exchange. `created`: seconds since 1970.
   HttpExchange(HttpSink& sink, Plan plan, std::int64_t created);
@@ -30,14 +33,25 @@ class HttpExchange {
   bool open() const { return open_; }
 
  private:
+  struct Choice {
+    TokenIndex next;
+    std::string text, reasoning;          // of an answer that is sent whole
+    std::vector<TokenLogprobs> logprobs;  // likewise
+    std::size_t text_offset = 0;          // of a stream's next logprobs
+    bool ended = false;
+    admission::Done done;
+  };
   void on_event(const admission::Accepted& event);
   void on_event(const admission::Rejected& event);
   void on_event(const admission::Delta& event);
   void on_event(const admission::Waiting& event);
   void on_event(const admission::Done& event);
   void on_event(const admission::Failed& event);
-  // A resumed answer may begin with tokens: then admission has said nothing of the model.
-  void begin(RequestId request, const std::string& model, std::uint64_t seed);
+  Choice* choice_of(std::uint32_t number);
+  std::string logprobs_json(std::span<const TokenLogprobs> tokens, std::size_t& offset) const;
+  AnswerFormat::RunningUsage running_usage(const Choice& choice) const;
+  void end_choice(Choice& choice);
+  void complete();
   void send(const std::string& chunk);
   void fail(const ApiError& error);
 
@@ -45,8 +59,9 @@ class HttpExchange {
   Plan plan_;
   std::int64_t created_;
   std::optional<AnswerFormat> format_;  // once accepted
-  TokenIndex next_;
-  std::string text_;  // of an answer that is sent whole
+  std::uint32_t prompt_tokens_ = 0;
+  std::vector<Choice> choices_;
+  std::optional<ApiError> failure_;  // of a choice; told when the others have ended
   bool open_ = true;
 };
 

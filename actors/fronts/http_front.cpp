@@ -27,7 +27,7 @@ struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
   Impl(asio::io_context& io, admission::ClientPort& port, HttpOptions options)
       : hub{io, port, std::move(options),
             HttpRoutes(
-                port, [this] { return all_figures(); }, std::time(nullptr))},
+                port, hub.options, [this] { return all_figures(); }, std::time(nullptr))},
         acceptor(io),
         pause(io) {}
 

@@ -7,17 +7,20 @@
 
 namespace aorta::fronts {
 
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
 struct HttpRequest {
   std::string method;  // upper case
   std::string target;  // as sent: path, and query after '?'
   std::string body;
   // The headers that we read; empty when absent.
   std::string request_id, idempotency_key, tier, last_event_id;
+  std::string origin, preflight_headers;  // a page's, as browsers tell it
 };
 
 struct HttpResponse {
   int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers;  // beside length, type and connection
+  HttpHeaders headers;  // beside length, type and connection
   std::string body;
   std::string content_type = "application/json";
 };

@@ -8,6 +8,9 @@ namespace aorta::fronts {
 struct HttpOptions {
   std::string bind = "127.0.0.1";  // address to listen on: an IP address, not a name
   std::uint16_t port = 8080;       // 0: any free one, which HttpFront::port() tells
+  std::string version;             // what /version says
+  // Web pages of these origins may call, with commas between them; *: any; empty: none.
+  std::string cors_origins;
   // Beyond so many clients a connection is answered 503 and closed.
   std::uint32_t max_connections = 4096;
   std::uint32_t max_header_bytes = 16u << 10;  // a longer one is answered 431

@@ -94,6 +94,8 @@ HttpRequest HttpParser::take() {
   request.idempotency_key = text("Idempotency-Key");
   request.tier = text("X-Aorta-Tier");
   request.last_event_id = text("Last-Event-ID");
+  request.origin = text("Origin");
+  request.preflight_headers = text("Access-Control-Request-Headers");
   request.body = std::move(message.body());
   return request;
 }

@@ -15,10 +15,12 @@ namespace aorta::fronts {
 namespace {
 
 constexpr const char* tenant = "default";
-constexpr std::string_view requests_path = "/v1/aorta/requests/";
-constexpr std::string_view models_path = "/v1/models/";
 
-enum class Verb { post, get };
+HttpResponse json_response(std::string body) {
+  HttpResponse response;
+  response.body = std::move(body);
+  return response;
+}
 
 HttpResponse not_found(std::string_view path) {
   return error_response({404, "not_found",
@@ -26,6 +28,14 @@ HttpResponse not_found(std::string_view path) {
                                      "/v1/models, /health, /ready or /metrics.",
                                      path),
                          "", 0});
+}
+
+HttpResponse wrong_method(const std::string& method, const Path& path) {
+  HttpResponse response = error_response(
+      {405, "method_not_allowed",
+       fmt::format("{:.200} takes {}, not {:.20}.", path.text, path.methods(), method), "", 0});
+  response.headers.emplace_back("Allow", path.methods());
+  return response;
 }
 
 HttpResponse no_request(std::string_view id) {
@@ -36,27 +46,13 @@ HttpResponse no_request(std::string_view id) {
                          "", 0});
 }
 
-// Is there such a path, and which method does it take?
-std::optional<Verb> verb_of(std::string_view path) {
-  if (path == "/v1/chat/completions" || path == "/v1/completions") return Verb::post;
-  for (std::string_view known : {"/health", "/ready", "/metrics", "/v1/models"}) {
-    if (path == known) return Verb::get;
-  }
-  const bool below = (path.starts_with(models_path) && path.size() > models_path.size()) ||
-                     (path.starts_with(requests_path) && path.size() > requests_path.size());
-  return below ? std::optional(Verb::get) : std::nullopt;
-}
-
-std::string_view path_of(std::string_view target) {
-  if (target.starts_with("http://")) {  // absolute form, which a server must understand
-    const auto path = target.find('/', 7);
-    target = path == target.npos ? "/" : target.substr(path);
-  }
-  return target.substr(0, target.find('?'));
+HttpResponse not_json(const Error& error) {
+  return error_response({400, "invalid_json", "The body is " + error.message, "", 0});
 }
 
 // Names come from the client and go into a header: only what cannot break one.
-std::string ignored_header(const std::vector<std::string>& names) {
+void tell_ignored(const std::vector<std::string>& names, HttpHeaders& headers) {
+  if (names.empty()) return;
   constexpr std::size_t most_names = 32, most_bytes = 64;
   std::string text;
   for (std::size_t i = 0; i < std::min(names.size(), most_names); ++i) {
@@ -65,24 +61,8 @@ std::string ignored_header(const std::vector<std::string>& names) {
       text += c > ' ' && c < 0x7f && c != ',' ? static_cast<char>(c) : '?';
     }
   }
-  return names.size() > most_names ? text + ", ..." : text;
-}
-
-// Percent escapes resolved; a broken one stays as it is.
-std::string decoded(std::string_view path) {
-  std::string text;
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    unsigned char byte = 0;
-    const char* hex = path.data() + i + 1;
-    if (path[i] == '%' && i + 2 < path.size() &&
-        std::from_chars(hex, hex + 2, byte, 16).ptr == hex + 2) {
-      text += static_cast<char>(byte);
-      i += 2;
-    } else {
-      text += path[i];
-    }
-  }
-  return text;
+  if (names.size() > most_names) text += ", ...";
+  headers.emplace_back("x-aorta-ignored", std::move(text));
 }
 
 // May be echoed into a header.
@@ -100,59 +80,105 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
+// "12", or "12,15" where there are several choices.
+std::optional<std::vector<TokenIndex>> parse_event_id(std::string_view text) {
+  std::vector<TokenIndex> next;
+  text = trim(text);
+  while (!text.empty()) {
+    TokenIndex index;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index.value);
+    if (error != std::errc{}) return std::nullopt;
+    next.push_back(index);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    if (text.empty()) break;
+    if (text.front() != ',' || text.size() == 1) return std::nullopt;
+    text.remove_prefix(1);
+  }
+  return next;
+}
+
+Endpoint endpoint_of(Shape shape) {
+  if (shape == Shape::inference) return Endpoint::inference;
+  return shape == Shape::chat ? Endpoint::chat : Endpoint::completion;
+}
+
 }  // namespace
 
-HttpRoutes::HttpRoutes(const admission::ClientPort& port, Figures figures, std::int64_t started)
-    : port_(port), figures_(std::move(figures)), started_(started) {}
+HttpRoutes::HttpRoutes(const admission::ClientPort& port, const HttpOptions& options,
+                       Figures figures, std::int64_t started)
+    : port_(port),
+      version_(options.version),
+      cors_(options.cors_origins),
+      figures_(std::move(figures)),
+      started_(started) {}
 
 HttpRoutes::Routed HttpRoutes::route(const HttpRequest& request) const {
-  Routed routed = find(request);
+  const std::string text = path_of(request.target);
+  const auto path = find_path(text);
+  Routed routed = path ? find(request, *path) : not_found(text);
   std::string id = is_plain(request.request_id) ? request.request_id : "";
-  if (auto* opening = std::get_if<Opening>(&routed)) {
-    if (id.empty()) {
-      id = std::visit([](const auto& call) { return id_of(call).to_string(); }, opening->call);
-    }
-    opening->plan.headers.emplace_back("X-Request-Id", id);
-  } else {
-    if (id.empty()) id = draw_request_id().to_string();
-    std::get<HttpResponse>(routed).headers.emplace_back("X-Request-Id", id);
+  auto* opening = std::get_if<Opening>(&routed);
+  if (id.empty() && opening != nullptr) {
+    id = std::visit([](const auto& call) { return id_of(call).to_string(); }, opening->call);
+  } else if (id.empty()) {
+    id = draw_request_id().to_string();
   }
+  HttpHeaders& headers =
+      opening != nullptr ? opening->plan.headers : std::get<HttpResponse>(routed).headers;
+  headers.emplace_back("X-Request-Id", id);
+  cors_.allow(request, headers);
   return routed;
 }
 
-HttpRoutes::Routed HttpRoutes::find(const HttpRequest& request) const {
-  const std::string path = decoded(path_of(request.target));
-  const auto verb = verb_of(path);
-  if (!verb) return not_found(path);
-  const char* allowed = *verb == Verb::post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+HttpRoutes::Routed HttpRoutes::find(const HttpRequest& request, const Path& path) const {
   const std::string& method = request.method;
-  if (method == "OPTIONS") return HttpResponse{204, {{"Allow", allowed}}, "", ""};
-  const bool reads = method == "GET" || method == "HEAD";
-  if (*verb == Verb::post ? method != "POST" : !reads) {
-    HttpResponse response = error_response(
-        {405, "method_not_allowed",
-         fmt::format("{:.200} takes {}, not {:.20}.", path, allowed, method), "", 0});
-    response.headers.emplace_back("Allow", allowed);
+  if (method == "OPTIONS") {
+    HttpResponse response{.status = 204, .headers = {{"Allow", std::string(path.methods())}}};
+    cors_.allow_preflight(request, path.methods(), response.headers);
     return response;
   }
-  if (path == "/v1/chat/completions") return generate(request, Shape::chat);
-  if (path == "/v1/completions") return generate(request, Shape::text);
-  constexpr std::string_view stream = "/stream";
-  if (path.starts_with(requests_path) && path.ends_with(stream) && method == "GET") {
-    std::string_view id = std::string_view(path).substr(requests_path.size());
-    id.remove_suffix(std::min(id.size(), stream.size()));
-    return resume(request, id);
+  const bool reads = method == "GET" || method == "HEAD";
+  if (path.posts ? method != "POST" : !reads) return wrong_method(method, path);
+  return answer(request, path);
+}
+
+HttpRoutes::Routed HttpRoutes::answer(const HttpRequest& request, const Path& path) const {
+  switch (path.page) {
+    case Page::chat:
+      return generate(request, Shape::chat);
+    case Page::completions:
+      return generate(request, Shape::text);
+    case Page::inference:
+      return generate(request, Shape::inference);
+    case Page::tokenize:
+      return text_call(request, tokenize);
+    case Page::detokenize:
+      return text_call(request, detokenize);
+    case Page::models:
+      return models();
+    case Page::model:
+      return model(path.rest);
+    case Page::request:
+      return this->request(path.rest);
+    case Page::request_stream:
+      return resume(request, path.rest);
+    case Page::health:
+      return json_response(R"({"status":"ok"})");
+    case Page::ready:
+      return ready();
+    case Page::metrics:
+      return HttpResponse{.body = prometheus_text(figures_()),
+                          .content_type = prometheus_content_type};
+    case Page::version:
+      return json_response(dump_json(nlohmann::json{{"version", version_}}));
   }
-  return read(path);
+  return not_found(path.text);
 }
 
 HttpRoutes::Routed HttpRoutes::generate(const HttpRequest& request, Shape shape) const {
   auto body = parse_json(request.body);
-  if (!body) {
-    return error_response({400, "invalid_json", "The body is " + body.error().message, "", 0});
-  }
-  auto parsed = parse_request(*body, shape == Shape::chat ? Endpoint::chat : Endpoint::completion,
-                              {request.tier, request.idempotency_key});
+  if (!body) return not_json(body.error());
+  auto parsed = parse_request(*body, endpoint_of(shape), {request.tier, request.idempotency_key});
   if (const auto* error = std::get_if<ApiError>(&parsed)) return error_response(*error);
   auto& ours = std::get<ParsedRequest>(parsed);
   ours.generate.tenant = tenant;
@@ -161,60 +187,65 @@ HttpRoutes::Routed HttpRoutes::generate(const HttpRequest& request, Shape shape)
   opening.plan.shape = shape;
   opening.plan.stream = ours.stream;
   opening.plan.include_usage = ours.include_usage;
-  if (!ours.ignored.empty()) {
-    opening.plan.headers.emplace_back("x-aorta-ignored", ignored_header(ours.ignored));
-  }
+  opening.plan.continuous_usage = ours.continuous_usage;
+  tell_ignored(ours.ignored, opening.plan.headers);
   opening.call = std::move(ours.generate);
   return opening;
 }
 
+// A HEAD of it would be the head of a stream that nobody reads.
 HttpRoutes::Routed HttpRoutes::resume(const HttpRequest& request, std::string_view id) const {
   const auto parsed = parse_answer_id(id);
   if (!parsed) return no_request(id);
-  TokenIndex next;
-  const std::string_view last = trim(request.last_event_id);
-  const auto [end, error] = std::from_chars(last.data(), last.data() + last.size(), next.value);
-  if (!last.empty() && (error != std::errc{} || end != last.data() + last.size())) {
+  if (request.method == "HEAD") return this->request(id);
+  const auto next = parse_event_id(request.last_event_id);
+  if (!next) {
     return error_response({400, "invalid_value",
                            "Invalid 'Last-Event-ID': it must be the id of the last event that "
-                           "came, a number.",
+                           "came, a number for each choice.",
                            "Last-Event-ID", 0});
   }
   Opening opening;
   opening.plan.stream = true;
   opening.plan.include_usage = true;
-  opening.plan.next = next;
-  opening.call = ResumeCall{tenant, *parsed, next};
+  opening.plan.next = *next;
+  opening.call = ResumeCall{tenant, *parsed, *next};
   return opening;
 }
 
-HttpResponse HttpRoutes::read(std::string_view path) const {
-  HttpResponse response;
-  if (path == "/health") {
-    response.body = R"({"status":"ok"})";
-  } else if (path == "/ready") {
-    const admission::Readiness readiness = port_.readiness();
-    response.status = readiness.ready ? 200 : 503;
-    response.body = readiness_json(readiness);
-  } else if (path == "/metrics") {
-    response.content_type = prometheus_content_type;
-    response.body = prometheus_text(figures_());
-  } else if (path == "/v1/models") {
-    response.body = models_json(port_.readiness().models, started_);
-  } else if (path.starts_with(models_path)) {
-    return read_model(path.substr(models_path.size()));
-  } else {
-    return read_request(path.substr(requests_path.size()));
-  }
+HttpResponse HttpRoutes::text_call(const HttpRequest& request, TextCall call) const {
+  const auto body = parse_json(request.body);
+  if (!body) return not_json(body.error());
+  auto answer = call(*body, port_);
+  if (const auto* error = std::get_if<ApiError>(&answer)) return error_response(*error);
+  const auto& text = std::get<TextAnswer>(answer);
+  HttpResponse response = json_response(dump_json(text.body));
+  tell_ignored(text.ignored, response.headers);
   return response;
 }
 
-HttpResponse HttpRoutes::read_model(std::string_view name) const {
+HttpResponse HttpRoutes::ready() const {
+  const admission::Readiness readiness = port_.readiness();
+  HttpResponse response = json_response(readiness_json(readiness));
+  response.status = readiness.ready ? 200 : 503;
+  return response;
+}
+
+ServedModel HttpRoutes::served(const std::string& name) const {
+  const auto model = port_.text_model(name);
+  return {name, model == nullptr ? 0 : model->context_tokens(), started_};
+}
+
+HttpResponse HttpRoutes::models() const {
+  std::vector<ServedModel> all;
+  for (const std::string& name : port_.readiness().models) all.push_back(served(name));
+  return json_response(models_json(all));
+}
+
+HttpResponse HttpRoutes::model(std::string_view name) const {
   const auto models = port_.readiness().models;
   if (std::find(models.begin(), models.end(), name) != models.end()) {
-    HttpResponse response;
-    response.body = model_json(std::string(name), started_);
-    return response;
+    return json_response(model_json(served(std::string(name))));
   }
   return error_response({404, "model_not_found",
                          fmt::format("The model '{:.200}' is not served here; /v1/models lists "
@@ -223,12 +254,11 @@ HttpResponse HttpRoutes::read_model(std::string_view name) const {
                          "model", 0});
 }
 
-HttpResponse HttpRoutes::read_request(std::string_view id) const {
+HttpResponse HttpRoutes::request(std::string_view id) const {
   const auto parsed = parse_answer_id(id);
   if (!parsed) return no_request(id);
-  HttpResponse response;
-  response.body = port_.request_json(tenant, *parsed);
-  return response.body.empty() ? no_request(id) : response;
+  std::string known = port_.request_json(tenant, *parsed);
+  return known.empty() ? no_request(id) : json_response(std::move(known));
 }
 
 }  // namespace aorta::fronts

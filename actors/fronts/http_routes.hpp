@@ -7,14 +7,18 @@
 #include <vector>
 
 #include "actors/admission/client.hpp"
+#include "actors/fronts/cors.hpp"
 #include "actors/fronts/http_exchange.hpp"
+#include "actors/fronts/http_options.hpp"
+#include "actors/fronts/http_paths.hpp"
+#include "actors/fronts/text_api.hpp"
 
 namespace aorta::fronts {
 
 struct ResumeCall {
   std::string tenant;
   RequestId request;
-  TokenIndex next;
+  std::vector<TokenIndex> next;  // of each choice; empty: from the beginning
 };
 
 // What to ask of admission, and how its answer is to be written.
@@ -28,21 +32,30 @@ class HttpRoutes {
   using Figures = std::function<std::vector<mesh::Figure>()>;
   // `figures`: what /metrics shows. `started`: seconds since 1970, what models say of when they
   // were made.
-  HttpRoutes(const admission::ClientPort& port, Figures figures, std::int64_t started);
+  HttpRoutes(const admission::ClientPort& port, const HttpOptions& options, Figures figures,
+             std::int64_t started);
 
   // Either names the request in X-Request-Id: as the client does, else by its own id.
   using Routed = std::variant<HttpResponse, Opening>;
   Routed route(const HttpRequest& request) const;
 
  private:
-  Routed find(const HttpRequest& request) const;
+  Routed find(const HttpRequest& request, const Path& path) const;
   Routed generate(const HttpRequest& request, Shape shape) const;
   Routed resume(const HttpRequest& request, std::string_view id) const;
-  HttpResponse read(std::string_view path) const;
-  HttpResponse read_model(std::string_view name) const;
-  HttpResponse read_request(std::string_view id) const;
+  Routed answer(const HttpRequest& request, const Path& path) const;
+  using TextCall = std::variant<TextAnswer, ApiError> (*)(const nlohmann::json&,
+                                                          const admission::ClientPort&);
+  HttpResponse text_call(const HttpRequest& request, TextCall call) const;
+  HttpResponse ready() const;
+  HttpResponse models() const;
+  HttpResponse model(std::string_view name) const;
+  HttpResponse request(std::string_view id) const;
+  ServedModel served(const std::string& name) const;
 
   const admission::ClientPort& port_;
+  const std::string version_;
+  const Cors cors_;
   Figures figures_;
   std::int64_t started_;
 };

@@ -105,4 +105,8 @@ std::string dump_json(const nlohmann::ordered_json& value) {
   return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+std::string valid_text(std::string_view bytes) {
+  return json::parse(dump_json(json(bytes))).get<std::string>();
+}
+
 }  // namespace aorta::fronts

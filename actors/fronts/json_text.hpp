@@ -23,4 +23,7 @@ Result<nlohmann::json> parse_json(std::string_view text, const JsonLimits& limit
 std::string dump_json(const nlohmann::json& value);
 std::string dump_json(const nlohmann::ordered_json& value);
 
+// The text itself, with U+FFFD in place of bytes that are not UTF-8.
+std::string valid_text(std::string_view bytes);
+
 }  // namespace aorta::fronts

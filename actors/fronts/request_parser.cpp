@@ -2,15 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "actors/fronts/conversation_parser.hpp"
 #include "actors/fronts/fields.hpp"
 #include "actors/fronts/json_text.hpp"
-#include "actors/fronts/unsupported_fields.hpp"
+#include "actors/fronts/known_fields.hpp"
+#include "actors/fronts/sampling_parser.hpp"
 
 namespace aorta::fronts {
 namespace {
@@ -21,112 +19,12 @@ using mesh::Tier;
 using nlohmann::json;
 
 constexpr std::size_t most_model_bytes = 256;
-constexpr std::size_t most_stops = 16;
-constexpr std::size_t most_stop_bytes = 1024;
-constexpr std::size_t most_biases = 1024;
 constexpr std::size_t most_key_bytes = 255;
 constexpr std::size_t most_class_bytes = 64;
-constexpr std::int64_t most_tokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t day_ms = 24 * 3600 * 1000;
 
 const std::initializer_list<std::pair<std::string_view, Tier>> tiers = {
     {"urgent", Tier::urgent}, {"high", Tier::high}, {"normal", Tier::normal}};
-
-void parse_logit_bias(Fields& fields, engine::Sampling& sampling) {
-  const json* biases = fields.find("logit_bias");
-  if (biases == nullptr) return;
-  if (!biases->is_object()) return fields.wrong_type("logit_bias", "an object", *biases);
-  if (biases->size() > most_biases) {
-    return fields.fail("logit_bias", "invalid_value",
-                       fmt::format("Invalid 'logit_bias': it names {} tokens and may name {}.",
-                                   biases->size(), most_biases));
-  }
-  for (const auto& [name, value] : biases->items()) {
-    TokenId id = -1;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
-    if (error != std::errc{} || end != name.data() + name.size() || id < 0) {
-      return fields.fail("logit_bias", "invalid_value",
-                         fmt::format("Invalid 'logit_bias': '{:.32}' is no token id; names must be "
-                                     "integers from 0 on.",
-                                     name));
-    }
-    float bias = 0;
-    fields.within(*biases, "logit_bias").number(name, bias, -100, 100);
-    sampling.logit_bias.emplace_back(id, bias);
-  }
-  std::sort(sampling.logit_bias.begin(), sampling.logit_bias.end());
-}
-
-void parse_seed(Fields& fields, GenerateRequest& request) {
-  const json* seed = fields.find("seed");
-  if (seed == nullptr) return;
-  if (seed->is_number_unsigned()) {  // the upper half of uint64 is a seed too
-    request.sampling.seed = seed->get<std::uint64_t>();
-  } else if (const auto whole = fields.integer("seed", std::numeric_limits<std::int64_t>::min(),
-                                               std::numeric_limits<std::int64_t>::max())) {
-    request.sampling.seed = static_cast<std::uint64_t>(*whole);
-  }
-  request.seed_given = true;
-}
-
-void parse_sampling(Fields& fields, GenerateRequest& request) {
-  engine::Sampling& sampling = request.sampling;
-  fields.number("temperature", sampling.temperature, 0, 2);
-  fields.number("top_p", sampling.top_p, 0, 1);
-  fields.number("min_p", sampling.min_p, 0, 1);
-  fields.number("presence_penalty", sampling.presence_penalty, -2, 2);
-  fields.number("frequency_penalty", sampling.frequency_penalty, -2, 2);
-  fields.number("repetition_penalty", sampling.repetition_penalty, 0.01, 10);
-  const auto top_k = fields.integer("top_k", -1, most_tokens);  // −1 is vLLM's way to say all
-  if (top_k) sampling.top_k = static_cast<std::uint32_t>(std::max<std::int64_t>(*top_k, 0));
-  parse_logit_bias(fields, sampling);
-  parse_seed(fields, request);
-}
-
-void parse_stop(Fields& fields, GenerateRequest& request) {
-  const json* stop = fields.find("stop");
-  if (stop == nullptr) return;
-  const json list = stop->is_array() ? *stop : json::array({*stop});
-  if (list.size() > most_stops) {
-    return fields.fail(
-        "stop", "array_above_max_length",
-        fmt::format("Invalid 'stop': it has {} strings and may have {}.", list.size(), most_stops));
-  }
-  for (const json& value : list) {
-    if (!value.is_string()) {
-      return fields.wrong_type("stop", "a string or a list of strings", value);
-    }
-    const auto& text = value.get_ref<const std::string&>();
-    if (text.empty() || text.size() > most_stop_bytes) {
-      return fields.fail("stop", "invalid_value",
-                         fmt::format("Invalid 'stop': a stop string has {} bytes; it must have 1 "
-                                     "to {}.",
-                                     text.size(), most_stop_bytes));
-    }
-    request.stop.push_back(text);
-  }
-}
-
-void parse_length(Fields& fields, GenerateRequest& request) {
-  const auto old_name = fields.integer("max_tokens", 1, most_tokens);
-  const auto new_name = fields.integer("max_completion_tokens", 1, most_tokens);
-  if (old_name && new_name && *old_name != *new_name) {
-    return fields.fail("max_tokens", "invalid_value",
-                       "'max_tokens' and 'max_completion_tokens' differ; send only one of them.");
-  }
-  if (const auto most = new_name ? new_name : old_name) {
-    request.max_tokens = static_cast<std::uint32_t>(*most);
-  }
-  if (const auto least = fields.integer("min_tokens", 0, most_tokens)) {
-    request.min_tokens = static_cast<std::uint32_t>(*least);
-  }
-  if (request.max_tokens && request.min_tokens > *request.max_tokens) {
-    fields.fail("min_tokens", "invalid_value",
-                fmt::format("Invalid 'min_tokens': {} is more than 'max_tokens', {}.",
-                            request.min_tokens, *request.max_tokens));
-  }
-  fields.boolean("ignore_eos", request.ignore_eos);
-}
 
 // From the least to the most specific: OpenAI's service_tier, a header (which a proxy may set), the
 // body's own word.
@@ -135,7 +33,8 @@ void parse_tier(Fields& fields, const RequestHints& hints, GenerateRequest& requ
                 {{"priority", Tier::urgent},
                  {"flex", Tier::normal},
                  {"auto", request.tier},
-                 {"default", request.tier}});
+                 {"default", request.tier},
+                 {"scale", request.tier}});
   if (hints.tier.empty()) return;
   const json header = {{"X-Aorta-Tier", hints.tier}};
   std::optional<ApiError> error;
@@ -201,23 +100,42 @@ void parse_stream(Fields& fields, ParsedRequest& parsed) {
   }
   Fields inner = fields.within(*options, "stream_options");
   inner.boolean("include_usage", parsed.include_usage);
+  inner.boolean("continuous_usage_stats", parsed.continuous_usage);
+  parsed.continuous_usage &= parsed.include_usage;
   inner.skip({"include_obfuscation"});
   for (std::string& name : inner.unknown()) parsed.ignored.push_back(std::move(name));
 }
 
 void parse_question(Fields& fields, Endpoint endpoint, ParsedRequest& parsed) {
   GenerateRequest& request = parsed.generate;
-  if (endpoint != Endpoint::completion) parse_messages(fields, request, parsed.ignored);
-  if (endpoint != Endpoint::chat) parse_prompt(fields, request);
+  const bool takes_both = endpoint == Endpoint::generate;
+  if (takes_both || endpoint == Endpoint::chat) parse_messages(fields, request, parsed.ignored);
+  if (takes_both || endpoint == Endpoint::completion) parse_prompt(fields, "prompt", request);
+  if (endpoint == Endpoint::inference) parse_prompt(fields, "text", request);
   const bool chat = !request.messages.empty();
   const bool text = request.prompt.has_value() || !request.prompt_ids.empty();
   if (chat && text) {
     fields.fail("prompt", "invalid_value", "Send 'messages' or 'prompt', not both.");
   } else if (!chat && !text) {
-    const std::string name = endpoint == Endpoint::completion ? "prompt" : "messages";
+    const std::string name = endpoint == Endpoint::completion  ? "prompt"
+                             : endpoint == Endpoint::inference ? "text"
+                                                               : "messages";
     fields.fail(name, "missing_required_parameter",
                 fmt::format("Missing required parameter: '{}'.", name));
   }
+}
+
+// POST /v1/inference answers with one text and nothing else.
+void keep_it_simple(Fields& fields, const ParsedRequest& parsed) {
+  const auto refuse = [&](const char* name) {
+    fields.fail(name, "unsupported_parameter",
+                fmt::format("Unsupported parameter: '{}' has no place in the answer of "
+                            "/v1/inference; ask /v1/completions.",
+                            name));
+  };
+  if (parsed.stream) refuse("stream");
+  if (parsed.generate.choices > 1) refuse("n");
+  if (parsed.generate.top_logprobs) refuse("logprobs");
 }
 
 }  // namespace
@@ -236,14 +154,15 @@ std::variant<ParsedRequest, ApiError> parse_request(const json& body, Endpoint e
   parse_sampling(fields, parsed.generate);
   parse_stop(fields, parsed.generate);
   parse_length(fields, parsed.generate);
+  parse_choices(fields, parsed.generate);
+  const Where kind = parsed.generate.messages.empty() ? Where::completion : Where::chat;
+  parse_logprobs(fields, endpoint == Endpoint::generate ? Where::both : kind, parsed.generate);
   parse_stream(fields, parsed);
+  if (endpoint == Endpoint::inference) keep_it_simple(fields, parsed);
   parse_tier(fields, hints, parsed.generate);
   parse_aorta(fields, parsed.generate, parsed.ignored);
   parse_key(fields, endpoint, hints, body, parsed.generate);
-  refuse_unsupported(fields);
-  // Who asks, and hints of OpenAI's that need no answer.
-  fields.skip({"user", "metadata", "store", "safety_identifier", "prompt_cache_key",
-               "prompt_cache_retention"});
+  settle_known_fields(fields, kind);
   if (endpoint == Endpoint::generate) fields.skip({"id", "acks"});
   if (error) return *std::move(error);
   for (std::string& name : fields.unknown()) parsed.ignored.push_back(std::move(name));

@@ -1,7 +1,7 @@
 #pragma once
 // From a client's JSON object (HTTP) or map (ZeroMQ) to a GenerateRequest. Fields, defaults and
-// sentences follow OpenAI's API reference; top_k, min_p, repetition_penalty, min_tokens and
-// ignore_eos follow vLLM; `aorta` holds what only Aorta has.
+// sentences follow OpenAI's API reference and vLLM's extensions (known_fields.cpp); `aorta` holds
+// what only Aorta has.
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <variant>
@@ -15,7 +15,8 @@ namespace aorta::fronts {
 enum class Endpoint {
   chat,        // POST /v1/chat/completions: `messages`
   completion,  // POST /v1/completions: `prompt`
-  generate,    // ZeroMQ: either
+  inference,   // POST /v1/inference: `text`, and one text is the answer
+  generate,    // ZeroMQ: messages or a prompt
 };
 
 // What came beside the body, as HTTP headers; empty when absent.
@@ -28,6 +29,7 @@ struct ParsedRequest {
   admission::GenerateRequest generate;  // without id; without a seed unless one was given
   bool stream = false;
   bool include_usage = false;
+  bool continuous_usage = false;     // with each chunk; vLLM's
   std::vector<std::string> ignored;  // fields that are not ours, by path
 };
 

@@ -172,6 +172,32 @@ TEST_F(HttpFrontTest, WrongPathsAndMethodsAreErrors) {
   EXPECT_EQ(options.find("Access-Control"), std::string::npos);
 }
 
+TEST_F(HttpFrontTest, PagesOfNamedOriginsMayCall) {
+  HttpOptions with_origins;
+  with_origins.port = 0;
+  with_origins.cors_origins = "https://chat.example.org/, http://localhost:3000";
+  front.emplace(io, port, with_origins);
+  front->start(ConnectionId{1000});
+  const std::string asks =
+      "Access-Control-Request-Method: POST\r\n"
+      "Access-Control-Request-Headers: authorization,x-stainless-os\r\n";
+  const auto preflight = [&](const std::string& origin) {
+    return ask("OPTIONS " + chat + " HTTP/1.1\r\nHost: test\r\nOrigin: " + origin + "\r\n" + asks +
+               "\r\n");
+  };
+  const std::string allowed = preflight("http://localhost:3000");
+  for (const char* header :
+       {"Access-Control-Allow-Origin: http://localhost:3000\r\n",
+        "Access-Control-Allow-Headers: authorization,x-stainless-os\r\n",
+        "Access-Control-Allow-Methods: POST, OPTIONS\r\n", "Vary: Origin\r\n"}) {
+    EXPECT_NE(allowed.find(header), std::string::npos) << header << allowed;
+  }
+  EXPECT_EQ(preflight("http://localhost:3001").find("Access-Control"), std::string::npos);
+  const std::string read = ask(get("/health", "Origin: https://chat.example.org\r\n"), "}");
+  EXPECT_NE(read.find("Access-Control-Allow-Origin: https://chat.example.org"), std::string::npos);
+  EXPECT_NE(read.find("Access-Control-Expose-Headers: X-Request-Id"), std::string::npos);
+}
+
 TEST_F(HttpFrontTest, BadBodiesAreErrorsAndTheConnectionGoesOn) {
   HttpClient one = client();
   one.send(post(chat, "{nope"));
@@ -221,16 +247,33 @@ TEST_F(HttpFrontTest, ResumesFromTheLastEvent) {
   port.on_resume = [this](const ScriptedPort::Resume& asked) {
     const RequestId request = asked.request;
     front->deliver(asked.connection, admission::Accepted{request, "smollm2", 7});
-    front->deliver(asked.connection, admission::Delta{request, asked.next, {1, 2}, "on"});
+    front->deliver(asked.connection, admission::Delta{request, asked.next.at(0), {1, 2}, "on"});
     front->deliver(asked.connection, admission::Done{request, "stop", {}, 2, true});
   };
   const std::string path = "/v1/aorta/requests/chatcmpl-" + id.to_string() + "/stream";
   const std::string answer = ask(get(path, "Last-Event-ID: 5\r\n"), "0\r\n\r\n");
   EXPECT_EQ(port.resumed.at(0).request, id);
-  EXPECT_EQ(port.resumed.at(0).next.value, 5u);
+  EXPECT_EQ(port.resumed.at(0).next, (std::vector<TokenIndex>{{5}}));
   EXPECT_NE(answer.find("id: 5\ndata: "), std::string::npos);
   EXPECT_NE(answer.find("id: 7\ndata: "), std::string::npos);
-  EXPECT_NE(ask(get(path, "Last-Event-ID: five\r\n"), "}}").find("400"), std::string::npos);
+  for (const char* wrong : {"five", "5,", ",5", "5 6", "-1", "99999999999"}) {
+    const std::string header = std::string("Last-Event-ID: ") + wrong + "\r\n";
+    EXPECT_NE(ask(get(path, header), "}}").find("400"), std::string::npos) << wrong;
+  }
+}
+
+TEST_F(HttpFrontTest, AResumedAnswerKeepsItsShape) {
+  port.on_resume = [this](const ScriptedPort::Resume& asked) {
+    const RequestId request = asked.request;
+    front->deliver(asked.connection, admission::Accepted{.request = request, .chat = false});
+    front->deliver(asked.connection, admission::Delta{request, {0}, {1, 2}, "on"});
+    front->deliver(asked.connection, admission::Done{request, "stop", {}, 2, true});
+  };
+  const std::string path = "/v1/aorta/requests/" + RequestId{1, 2}.to_string() + "/stream";
+  const std::string answer = ask(get(path), "0\r\n\r\n");
+  EXPECT_TRUE(port.resumed.at(0).next.empty());
+  EXPECT_NE(answer.find(R"("id":"cmpl-)"), std::string::npos);
+  EXPECT_NE(answer.find(R"("text":"on")"), std::string::npos);
 }
 
 TEST_F(HttpFrontTest, TellsOfOneRequest) {

@@ -84,7 +84,7 @@ TEST(RequestParser, TakesMessagesInAllForms) {
   const auto parsed = parse_request(json::parse(R"({"messages":[
     {"role":"developer","content":"Be brief."},
     {"role":"user","content":[{"type":"text","text":"Why "},{"type":"text","text":"so?"}]},
-    {"role":"assistant","content":"","refusal":null,"tool_calls":[]},
+    {"role":"assistant","content":null,"refusal":null,"tool_calls":[]},
     {"role":"tool","content":"x","tool_call_id":"1","name":"n"}]})"),
                                     Endpoint::chat, {});
   const auto& ours = std::get<ParsedRequest>(parsed);
@@ -103,6 +103,7 @@ TEST(RequestParser, TakesPromptsAsTextAndIds) {
   };
   EXPECT_EQ(prompt("\"Once\"").prompt, "Once");
   EXPECT_EQ(prompt("[\"Once\"]").prompt, "Once");
+  EXPECT_EQ(prompt("[[4,5]]").prompt_ids, (std::vector<TokenId>{4, 5}));
   EXPECT_EQ(prompt("[1,2.0,3]").prompt_ids, (std::vector<TokenId>{1, 2, 3}));
 }
 
@@ -124,6 +125,50 @@ TEST(RequestParser, TakesAortasOwn) {
   EXPECT_EQ(parsed.generate.determinism, mesh::Determinism::strict);
   EXPECT_EQ(parsed.generate.on_disconnect, admission::OnDisconnect::finish);
   EXPECT_EQ(parsed.ignored, (std::vector<std::string>{"aorta.tenant_class", "aorta.x"}));
+}
+
+TEST(RequestParser, TakesChoicesAndLogprobs) {
+  const auto chat = good(R"("n":3,"logprobs":true,"top_logprobs":5,"stop_token_ids":[7,9.0])");
+  EXPECT_EQ(chat.generate.choices, 3u);
+  EXPECT_EQ(chat.generate.top_logprobs, 5u);
+  EXPECT_EQ(chat.generate.stop_ids, (std::vector<TokenId>{7, 9}));
+  EXPECT_EQ(good(R"("logprobs":true)").generate.top_logprobs, 0u);
+  EXPECT_FALSE(good(R"("logprobs":false,"top_logprobs":0)").generate.top_logprobs);
+  const auto text = good(R"("n":2,"best_of":2,"logprobs":3)", {}, Endpoint::completion);
+  EXPECT_EQ(text.generate.choices, 2u);
+  EXPECT_EQ(text.generate.top_logprobs, 3u);
+  EXPECT_TRUE(text.ignored.empty());
+  EXPECT_EQ(good(R"("logprobs":4)", {}, Endpoint::generate).generate.top_logprobs, 4u);
+  for (const char* wrong : {R"("logprobs":true)", R"("logprobs":-1)", R"("best_of":4,"n":2)"}) {
+    EXPECT_TRUE(std::holds_alternative<ApiError>(parse(wrong, Endpoint::completion))) << wrong;
+  }
+}
+
+TEST(RequestParser, InferenceIsOneText) {
+  const auto inference = [](const std::string& body) {
+    return parse_request(json::parse(body), Endpoint::inference, {});
+  };
+  const auto parsed = inference(R"({"text":"Once","max_tokens":4,"temperature":0,"prompt":"x"})");
+  const auto& ours = std::get<ParsedRequest>(parsed);
+  EXPECT_EQ(ours.generate.prompt, "Once");
+  EXPECT_EQ(ours.generate.max_tokens, 4u);
+  EXPECT_EQ(ours.ignored, (std::vector<std::string>{"prompt"}));
+  const auto param = [&](const std::string& body) {
+    return std::get<ApiError>(inference(body)).param;
+  };
+  EXPECT_EQ(param("{}"), "text");
+  EXPECT_EQ(param(R"({"text":7})"), "text");
+  EXPECT_EQ(param(R"({"text":"x","stream":true})"), "stream");
+  EXPECT_EQ(param(R"({"text":"x","n":2})"), "n");
+  EXPECT_EQ(param(R"({"text":"x","logprobs":1})"), "logprobs");
+}
+
+TEST(RequestParser, UsageMayComeWithEachChunk) {
+  const auto with = [](const std::string& options) {
+    return good(R"("stream":true,"stream_options":)" + options);
+  };
+  EXPECT_TRUE(with(R"({"include_usage":true,"continuous_usage_stats":true})").continuous_usage);
+  EXPECT_FALSE(with(R"({"continuous_usage_stats":true})").continuous_usage);
 }
 
 TEST(RequestParser, UnknownFieldsAreListed) {
@@ -181,8 +226,15 @@ TEST(RequestParser, NamesTheFieldAtFault) {
       {R"("aorta":{"timeout_ms":0})", "aorta.timeout_ms", "not an integer between 1 and 86400000"},
       {R"("aorta":{"determinism":"maybe"})", "aorta.determinism", "'prefer', 'strict'"},
       {R"("aorta":{"on_disconnect":"wait"})", "aorta.on_disconnect", "'cancel', 'park', 'finish'"},
-      {R"("n":2)", "n", "'n' is not supported yet; leave it out or send 1"},
-      {R"("logprobs":true)", "logprobs", "not supported yet"},
+      {R"("n":0)", "n", "0 is not an integer between 1 and 128"},
+      {R"("n":129)", "n", "129 is not an integer between 1 and 128"},
+      {R"("logprobs":5)", "logprobs", "expected a boolean, but got an integer"},
+      {R"("top_logprobs":2)", "top_logprobs", "only allowed when 'logprobs' is true"},
+      {R"("logprobs":true,"top_logprobs":21)", "top_logprobs", "between 0 and 20"},
+      {R"("stop_token_ids":[-1])", "stop_token_ids", "integers from 0 on"},
+      {R"("stop_token_ids":7)", "stop_token_ids", "expected a list of token ids"},
+      {R"("guided_json":{"type":"object"})", "guided_json", "not supported yet"},
+      {R"("add_generation_prompt":false)", "add_generation_prompt", "leave it out or send true"},
       {R"("tools":[{"type":"function"}])", "tools", "not supported yet"},
       {R"("response_format":{"type":"json_object"})", "response_format", "not supported yet"},
       {R"("audio":{"voice":"x"})", "audio", "not supported yet"},
@@ -217,7 +269,7 @@ TEST(RequestParser, NamesWhatIsWrongWithTheQuestion) {
       {R"({"messages":[{"role":"user","content":5}]})", "messages[0].content",
        "expected a string or a list of text parts, but got an integer"},
       {R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]})",
-       "messages[0].content[0].type", "only parts of type 'text'"},
+       "messages[0].content[0].type", "'image_url'; only parts of type 'text'"},
       {R"({"messages":[{"role":"user","content":[{"type":"text"}]}]})",
        "messages[0].content[0].text", "expected a string, but got null"},
       {R"({"messages":[{"role":"user","content":["x"]}]})", "messages[0].content[0]",

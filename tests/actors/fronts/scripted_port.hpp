@@ -21,7 +21,7 @@ class ScriptedPort final : public admission::ClientPort {
   struct Resume {
     ConnectionId connection;
     RequestId request;
-    TokenIndex next;
+    std::vector<TokenIndex> next;
   };
   std::vector<Generate> generated;
   std::vector<Cancel> cancelled;
@@ -44,7 +44,7 @@ class ScriptedPort final : public admission::ClientPort {
   }
   void resume(ConnectionId connection, const std::string&, RequestId request,
               const std::vector<TokenIndex>& next) override {
-    resumed.push_back({connection, request, next.at(0)});
+    resumed.push_back({connection, request, next});
     if (on_resume) on_resume(resumed.back());
   }
   void gone(ConnectionId connection) override { gone_connections.push_back(connection); }

@@ -72,7 +72,7 @@ TEST_F(ZmqFrontTest, ResumesAndCancels) {
   other->ask("resume", {{"request", id.to_string()}, {"next_index", 5}, {"id", "r"}});
   until([&] { return port.resumed.size() == 1; });
   EXPECT_EQ(port.resumed[0].request, id);
-  EXPECT_EQ(port.resumed[0].next.value, 5u);
+  EXPECT_EQ(port.resumed[0].next, (std::vector<TokenIndex>{{5}}));
   front->deliver(port.resumed[0].connection,
                  admission::Rejected{id, 404, "request_not_found", "Unknown.", "", 0});
   until([&] { return other->replies.size() == 2; });
