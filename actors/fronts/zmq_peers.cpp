@@ -1,6 +1,39 @@
 #include "actors/fronts/zmq_peers.hpp"
 
+#include <algorithm>
+
 namespace aorta::fronts {
+
+bool ZmqStream::follow(const admission::ClientEvent& event) {
+  if (const auto* taken = std::get_if<admission::Accepted>(&event)) {
+    accepted = true;
+    request = taken->request;
+    renewed = now();
+    choices.resize(taken->choices);
+  } else if (const auto* delta = std::get_if<admission::Delta>(&event)) {
+    const auto tokens = static_cast<std::uint32_t>(delta->ids.size());
+    if (Choice* choice = find(delta->choice)) choice->sent.value = delta->first.value + tokens;
+  } else if (const auto* done = std::get_if<admission::Done>(&event)) {
+    return end(done->choice);
+  } else if (const auto* failed = std::get_if<admission::Failed>(&event)) {
+    return end(failed->choice);
+  }
+  return is_cancel || std::holds_alternative<admission::Rejected>(event);
+}
+
+bool ZmqStream::end(std::uint32_t number) {
+  if (Choice* choice = find(number)) choice->ended = true;
+  return is_cancel ||
+         std::all_of(choices.begin(), choices.end(), [](const Choice& one) { return one.ended; });
+}
+
+void ZmqStream::acknowledge(const std::vector<TokenIndex>& next, TimePoint at) {
+  for (std::size_t i = 0; i < std::min(next.size(), choices.size()); ++i) {
+    Choice& choice = choices[i];
+    if (next[i] > choice.acked || next[i] == choice.sent) renewed = at;
+    choice.acked = std::max(choice.acked, next[i]);
+  }
+}
 
 ZmqPeer* ZmqPeers::find_peer(const std::string& routing_id) {
   const auto entry = peers_.find(routing_id);

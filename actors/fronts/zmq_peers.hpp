@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "actors/admission/client.hpp"
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 
@@ -23,9 +24,24 @@ struct ZmqStream {
   bool held = false;                 // admission was told to hold back
   bool acks = false;                 // the client promised to acknowledge
   std::vector<std::string> ignored;  // fields of the request, told when it is accepted
-  TokenIndex sent;                   // next index after what was sent
-  TokenIndex acked;                  // next index after what the client has
-  TimePoint renewed{};               // when it last showed progress
+  struct Choice {
+    TokenIndex sent;   // next index after what was sent
+    TokenIndex acked;  // next index after what the client has
+    bool ended = false;
+  };
+  std::vector<Choice> choices{1};
+  TimePoint renewed{};  // when it last showed progress
+
+  // Notes what the event says of this stream. True when nothing follows it.
+  bool follow(const admission::ClientEvent& event);
+  // Progress renews, not words: the same index again does while nothing more was sent.
+  void acknowledge(const std::vector<TokenIndex>& next, TimePoint now);
+
+ private:
+  Choice* find(std::uint32_t choice) {
+    return choice < choices.size() ? &choices[choice] : nullptr;
+  }
+  bool end(std::uint32_t choice);
 };
 
 struct ZmqPeer {

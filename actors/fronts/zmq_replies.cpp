@@ -2,13 +2,19 @@
 
 #include <variant>
 
+#include "actors/fronts/logprobs_format.hpp"
+
 namespace aorta::fronts {
 namespace {
 
 using nlohmann::json;
 
 ZmqReply reply(const admission::Accepted& e) {
-  return {"accepted", {{"request", e.request.to_string()}, {"model", e.model}, {"seed", e.seed}}};
+  return {"accepted",
+          {{"request", e.request.to_string()},
+           {"model", e.model},
+           {"seed", e.seed},
+           {"choices", e.choices}}};
 }
 
 ZmqReply reply(const admission::Rejected& e) {
@@ -18,11 +24,15 @@ ZmqReply reply(const admission::Rejected& e) {
 }
 
 ZmqReply reply(const admission::Delta& e) {
-  return {"tokens",
-          {{"request", e.request.to_string()},
-           {"index", e.first.value},
-           {"ids", e.ids},
-           {"text", e.text}}};
+  ZmqReply tokens{"tokens",
+                  {{"request", e.request.to_string()},
+                   {"choice", e.choice},
+                   {"index", e.first.value},
+                   {"ids", e.ids},
+                   {"text", e.text}}};
+  if (!e.reasoning.empty()) tokens.body["reasoning"] = e.reasoning;
+  if (!e.logprobs.empty()) tokens.body["logprobs"] = logprobs_content(e.logprobs);
+  return tokens;
 }
 
 ZmqReply reply(const admission::Waiting& e) {
@@ -32,12 +42,14 @@ ZmqReply reply(const admission::Waiting& e) {
 ZmqReply reply(const admission::Done& e) {
   return {"done",
           {{"request", e.request.to_string()},
+           {"choice", e.choice},
            {"finish_reason", e.finish_reason},
            {"usage",
             {{"prompt_tokens", e.usage.prompt_tokens},
              {"completion_tokens", e.usage.completion_tokens},
              {"total_tokens", e.usage.prompt_tokens + e.usage.completion_tokens},
-             {"cached_tokens", e.usage.cached_tokens}}},
+             {"cached_tokens", e.usage.cached_tokens},
+             {"reasoning_tokens", e.usage.reasoning_tokens}}},
            {"epochs", e.epochs},
            {"same_numerics", e.same_numerics}}};
 }
@@ -45,6 +57,7 @@ ZmqReply reply(const admission::Done& e) {
 ZmqReply reply(const admission::Failed& e) {
   return {"failed",
           {{"request", e.request.to_string()},
+           {"choice", e.choice},
            {"status", e.status},
            {"code", e.code},
            {"message", e.message}}};
@@ -71,18 +84,17 @@ ZmqReply models_reply(const admission::Readiness& readiness) {
   return {"models", {{"models", readiness.models}}};
 }
 
+ZmqReply text_reply(const char* verb, TextAnswer answer) {
+  if (!answer.ignored.empty()) answer.body["ignored"] = std::move(answer.ignored);
+  return {verb, std::move(answer.body)};
+}
+
 ZmqReply status_reply(const admission::Readiness& readiness) {
   return {"status",
           {{"ready", readiness.ready},
            {"reason", readiness.reason},
            {"models", readiness.models},
            {"open_requests", readiness.open_requests}}};
-}
-
-bool is_last(const admission::ClientEvent& event) {
-  return std::holds_alternative<admission::Done>(event) ||
-         std::holds_alternative<admission::Failed>(event) ||
-         std::holds_alternative<admission::Rejected>(event);
 }
 
 }  // namespace aorta::fronts

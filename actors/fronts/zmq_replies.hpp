@@ -5,6 +5,7 @@
 
 #include "actors/admission/client.hpp"
 #include "actors/fronts/api_error.hpp"
+#include "actors/fronts/text_api.hpp"
 
 namespace aorta::fronts {
 
@@ -17,9 +18,7 @@ ZmqReply reply_of(const admission::ClientEvent& event);
 ZmqReply rejected(const ApiError& error);   // a request that is not taken
 ZmqReply unreadable(std::string sentence);  // a message that is none
 ZmqReply models_reply(const admission::Readiness& readiness);
+ZmqReply text_reply(const char* verb, TextAnswer answer);
 ZmqReply status_reply(const admission::Readiness& readiness);
-
-// Nothing follows it on its stream.
-bool is_last(const admission::ClientEvent& event);
 
 }  // namespace aorta::fronts

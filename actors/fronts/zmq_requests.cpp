@@ -37,9 +37,24 @@ RequestId request_of(Fields& fields) {
   return request.value_or(RequestId{});
 }
 
-TokenIndex next_index_of(Fields& fields) {
-  const auto next = fields.integer("next_index", 0, std::numeric_limits<std::uint32_t>::max());
-  return {static_cast<std::uint32_t>(next.value_or(0))};
+// `next_index`: the first token not yet seen; of several choices a list, one for each.
+std::vector<TokenIndex> next_of(Fields& fields) {
+  constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
+  const json* value = fields.find("next_index");
+  if (value == nullptr) return {TokenIndex{}};
+  std::vector<TokenIndex> next;
+  for (const json& one : value->is_array() ? *value : json::array({*value})) {
+    const auto index = whole_number(one);
+    if (!index || *index < 0 || *index > most) {
+      fields.fail("next_index", "invalid_value",
+                  fmt::format("Invalid 'next_index': it must be an integer between 0 and {}, or "
+                              "a list of them, one for each choice.",
+                              most));
+      break;
+    }
+    next.push_back({static_cast<std::uint32_t>(*index)});
+  }
+  return next;
 }
 
 }  // namespace
@@ -76,9 +91,13 @@ void ZmqServer::on_verb(const std::string& peer, const std::string& verb, const 
     send(peer, with_id(models_reply(port_.readiness()), id));
   } else if (verb == "status") {
     send(peer, with_id(status_reply(port_.readiness()), id));
+  } else if (verb == "tokenize") {
+    text(peer, id, "tokenize", tokenize(body, port_));
+  } else if (verb == "detokenize") {
+    text(peer, id, "detokenize", detokenize(body, port_));
   } else {
-    garbage(peer, fmt::format("Unknown verb '{:.32}': use generate, cancel, resume, ack, models or "
-                              "status.",
+    garbage(peer, fmt::format("Unknown verb '{:.32}': use generate, cancel, resume, ack, models, "
+                              "status, tokenize or detokenize.",
                               mesh::is_utf8(verb) ? verb : "(not text)"));
   }
 }
@@ -134,12 +153,13 @@ void ZmqServer::resume(const std::string& peer, const std::string& id, const jso
   ZmqStream stream{.peer = peer, .id = id};
   Fields fields(body, "", error);
   stream.request = request_of(fields);
-  stream.sent = stream.acked = next_index_of(fields);
+  const std::vector<TokenIndex> next = next_of(fields);
+  stream.choices.clear();
+  for (const TokenIndex index : next) stream.choices.push_back({index, index});
   fields.boolean("acks", stream.acks);
   if (error) return refuse(peer, id, *error);
   const RequestId request = stream.request;
-  const TokenIndex next = stream.sent;
-  port_.resume(open(std::move(stream)), tenant, request, {next});
+  port_.resume(open(std::move(stream)), tenant, request, next);
 }
 
 // On the stream's own connection, if this peer has it: its end then answers the cancel too.
@@ -162,19 +182,27 @@ void ZmqServer::ack(const std::string& peer, const std::string& id, const json& 
   std::optional<ApiError> error;
   Fields fields(body, "", error);
   const RequestId request = request_of(fields);
-  const TokenIndex next = next_index_of(fields);
+  const std::vector<TokenIndex> next = next_of(fields);
   ZmqStream* stream = peers_.find_request(peer, request);
-  if (!error && stream != nullptr && next > stream->sent) {
+  for (std::size_t i = 0; stream != nullptr && i < next.size(); ++i) {
+    const TokenIndex sent = i < stream->choices.size() ? stream->choices[i].sent : TokenIndex{};
+    if (next[i] <= sent) continue;
     fields.fail("next_index", "invalid_value",
                 fmt::format("Invalid 'next_index': {} was acknowledged, but {} is the next token "
                             "to be sent.",
-                            next.value, stream->sent.value));
+                            next[i].value, sent.value));
   }
   if (error) return send(peer, with_id(unreadable(error->message), id));
-  if (stream == nullptr) return;  // it has ended: an ack may cross the end on its way
-  // Progress renews, not words: the same index again does while tokens wait to be acknowledged.
-  if (next > stream->acked || next == stream->sent) stream->renewed = now();
-  stream->acked = std::max(stream->acked, next);
+  // It may have ended: an ack may cross the end on its way.
+  if (stream != nullptr) stream->acknowledge(next, now());
+}
+
+void ZmqServer::text(const std::string& peer, const std::string& id, const char* verb,
+                     std::variant<TextAnswer, ApiError> answer) {
+  if (const auto* error = std::get_if<ApiError>(&answer)) return refuse(peer, id, *error);
+  auto& text = std::get<TextAnswer>(answer);
+  std::erase(text.ignored, "id");
+  send(peer, with_id(text_reply(verb, std::move(text)), id));
 }
 
 void ZmqServer::garbage(const std::string& peer, std::string sentence) {

@@ -45,15 +45,9 @@ void ZmqServer::deliver(ConnectionId connection, const admission::ClientEvent& e
   if (stream == nullptr || !socket_) return;
   ZmqReply reply = reply_of(event);
   if (!stream->id.empty()) reply.body["id"] = stream->id;
-  if (const auto* accepted = std::get_if<admission::Accepted>(&event)) {
-    stream->accepted = true;
-    stream->request = accepted->request;
-    stream->renewed = now();
-    if (!stream->ignored.empty()) reply.body["ignored"] = std::move(stream->ignored);
-  } else if (const auto* delta = std::get_if<admission::Delta>(&event)) {
-    stream->sent.value = delta->first.value + static_cast<std::uint32_t>(delta->ids.size());
-  }
-  const bool last = is_last(event) || stream->is_cancel;
+  const bool first = std::holds_alternative<admission::Accepted>(event);
+  if (first && !stream->ignored.empty()) reply.body["ignored"] = std::move(stream->ignored);
+  const bool last = stream->follow(event);
   const bool held = stream->held;
   send(std::string(stream->peer), reply);
   if (!last) return;

@@ -13,13 +13,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "actors/fronts/text_api.hpp"
 #include "actors/fronts/zmq_front.hpp"
 #include "actors/fronts/zmq_peers.hpp"
 #include "mesh/loop_socket.hpp"
 
 namespace aorta::fronts {
 
-struct ApiError;
 struct ZmqReply;
 
 class ZmqServer : public std::enable_shared_from_this<ZmqServer> {
@@ -41,6 +41,8 @@ class ZmqServer : public std::enable_shared_from_this<ZmqServer> {
   void resume(const std::string& peer, const std::string& id, const nlohmann::json& body);
   void cancel(const std::string& peer, const std::string& id, const nlohmann::json& body);
   void ack(const std::string& peer, const std::string& id, const nlohmann::json& body);
+  void text(const std::string& peer, const std::string& id, const char* verb,
+            std::variant<TextAnswer, ApiError> answer);
   std::optional<ApiError> no_room(const std::string& peer, const std::string& id);
   ConnectionId open(ZmqStream stream);
   void garbage(const std::string& peer, std::string sentence);

@@ -1,4 +1,5 @@
 // The ZeroMQ front: what clients ask and are told, and what becomes of garbage.
+#include "engine/fake/fake_text_model.hpp"
 #include "tests/actors/fronts/zmq_fixture.hpp"
 
 namespace aorta::fronts {
@@ -78,6 +79,53 @@ TEST_F(ZmqFrontTest, ResumesAndCancels) {
   until([&] { return other->replies.size() == 2; });
   EXPECT_EQ(other->replies[1].verb, "rejected");
   EXPECT_EQ(other->last()["status"], 404);
+}
+
+TEST_F(ZmqFrontTest, SeveralChoicesAreOneStream) {
+  open();
+  auto one = client();
+  one->ask("generate", question("q"));
+  until([&] { return !port.generated.empty(); });
+  const auto& [connection, asked] = port.generated[0];
+  const auto tell = [&](const admission::ClientEvent& event) { front->deliver(connection, event); };
+  tell(admission::Accepted{.request = asked.id, .choices = 2});
+  admission::Delta delta{.request = asked.id, .ids = {1}, .text = "x", .choice = 1};
+  delta.reasoning = "hm";
+  delta.logprobs = {{{"x", -0.5f}, {}}};
+  tell(delta);
+  tell(admission::Done{.request = asked.id, .finish_reason = "stop", .choice = 1});
+  until([&] { return one->replies.size() == 3; });
+  EXPECT_EQ(one->replies[0].body["choices"], 2);
+  EXPECT_EQ(one->replies[1].body["choice"], 1);
+  EXPECT_EQ(one->replies[1].body["reasoning"], "hm");
+  EXPECT_EQ(one->replies[1].body["logprobs"][0]["bytes"], json({120}));
+  EXPECT_EQ(figure("aorta_zmq_streams"), 1);  // the other goes on
+  tell(admission::Failed{.request = asked.id, .code = "poison", .choice = 0});
+  until([&] { return one->replies.size() == 4; });
+  EXPECT_EQ(one->last()["choice"], 0);
+  EXPECT_EQ(figure("aorta_zmq_streams"), 0);
+
+  one->ask("resume", {{"request", asked.id.to_string()}, {"next_index", {3, 0}}, {"id", "r"}});
+  until([&] { return port.resumed.size() == 1; });
+  EXPECT_EQ(port.resumed[0].next, (std::vector<TokenIndex>{{3}, {0}}));
+  one->ask("resume", {{"request", asked.id.to_string()}, {"next_index", {3, -1}}});
+  until([&] { return one->replies.size() == 5; });
+  EXPECT_EQ(one->last()["param"], "next_index");
+}
+
+TEST_F(ZmqFrontTest, TokenizesToo) {
+  open();
+  port.model = engine::make_fake_text_model({});
+  auto one = client();
+  one->ask("tokenize", {{"prompt", "hi"}, {"id", "t"}, {"colour", 1}});
+  one->ask("detokenize", {{"tokens", {104, 105}}});
+  one->ask("detokenize", {{"tokens", "x"}});
+  until([&] { return one->replies.size() == 3; });
+  EXPECT_EQ(one->replies[0].verb, "tokenize");
+  EXPECT_EQ(one->replies[0].body["tokens"], json({104, 105}));
+  EXPECT_EQ(one->replies[0].body["ignored"], json({"colour"}));
+  EXPECT_EQ(one->replies[1].body["prompt"], "hi");
+  EXPECT_EQ(one->replies[2].body["param"], "tokens");
 }
 
 TEST_F(ZmqFrontTest, TellsModelsAndStatus) {
