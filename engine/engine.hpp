@@ -39,6 +39,8 @@ struct TokenLogprobs {
   bool operator==(const TokenLogprobs&) const = default;
 };
 
+inline constexpr std::uint32_t max_top_logprobs = 20;
+
 // One life of a request on this engine.
 struct SequenceKey {
   RequestId request;
@@ -100,7 +102,7 @@ class Stepper {
   virtual const EngineInfo& info() const = 0;
   virtual EngineLoad load() const = 0;
   // Errors: resource_exhausted (no slot), invalid_argument (empty, beyond the context, a token id
-  // outside the vocabulary), conflict (the key is running).
+  // outside the vocabulary, too many top_logprobs), conflict (the key is running).
   virtual Result<void> start(Sequence sequence) = 0;
   // Forgets a sequence and frees its blocks at once; false when it was not here.
   virtual bool stop(const SequenceKey& key) = 0;

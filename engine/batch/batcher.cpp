@@ -50,6 +50,10 @@ Result<void> Batcher::check(const Sequence& sequence) const {
                     "the prompt",
                     length, info_.context_tokens));
   }
+  if (sequence.top_logprobs.value_or(0) > max_top_logprobs) {
+    return invalid(fmt::format("top_logprobs is {}: at most {} can be given",
+                               *sequence.top_logprobs, max_top_logprobs));
+  }
   for (const TokenId id : sequence.ids) {
     if (id < 0 || static_cast<std::uint32_t>(id) >= info_.vocabulary) {
       return invalid(

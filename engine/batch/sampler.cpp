@@ -1,27 +1,14 @@
 #include "engine/batch/sampler.hpp"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <vector>
 
 #include "base/philox.hpp"
-#include "engine/batch/exp.hpp"
+#include "engine/batch/candidates.hpp"
 
 namespace aorta::engine {
 namespace {
-
-constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
-constexpr std::size_t lanes = 8;  // a constant inner trip count, so that -O2 vectorises
-
-struct Candidate {
-  float logit;
-  TokenId id;
-};
-
-bool ranks_before(const Candidate& a, const Candidate& b) {
-  return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-}
 
 bool needs_adjustment(const Sampling& s, std::span<const TokenId> banned) {
   return !banned.empty() || !s.logit_bias.empty() || s.repetition_penalty != 1.0f ||
@@ -71,94 +58,6 @@ std::vector<float> adjusted(std::span<const float> raw, const Sampling& s,
     if (known(id)) logits[id] = minus_infinity;
   }
   return logits;
-}
-
-// The first candidate of all, or logit -inf when there is none.
-Candidate best_of(std::span<const float> logits) {
-  std::array<float, lanes> best;
-  best.fill(minus_infinity);
-  std::size_t i = 0;
-  for (; i + lanes <= logits.size(); i += lanes) {
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      best[lane] = logits[i + lane] > best[lane] ? logits[i + lane] : best[lane];
-    }
-  }
-  float top = *std::max_element(best.begin(), best.end());
-  for (; i < logits.size(); ++i) top = logits[i] > top ? logits[i] : top;
-  const auto at = std::find(logits.begin(), logits.end(), top);  // not found: all are NaN
-  return {top, at == logits.end() ? 0 : static_cast<TokenId>(at - logits.begin())};
-}
-
-// Unnormalised probability: e^((logit - largest) / temperature), so the most likely has 1, and 0
-// for what min_p leaves out.
-class Weigher {
- public:
-  Weigher(float largest, const Sampling& s)
-      : largest_(largest),
-        inverse_temperature_(1.0 / static_cast<double>(s.temperature)),
-        min_p_(std::min(static_cast<double>(s.min_p), 1.0)) {}
-
-  double operator()(float logit) const {
-    const double weight = exp_nonpositive((logit - largest_) * inverse_temperature_);
-    return weight >= min_p_ ? weight : 0.0;
-  }
-  TwoDoubles operator()(float first, float second) const {
-    const TwoDoubles logit{first, second};
-    const TwoDoubles weight = exp_nonpositive((logit - largest_) * inverse_temperature_);
-    return weight >= min_p_ ? weight : TwoDoubles{};
-  }
-
- private:
-  double largest_, inverse_temperature_, min_p_;
-};
-
-double mass_of(std::span<const float> logits, const Weigher& weigh) {
-  std::array<TwoDoubles, lanes / 2> sum{};
-  std::size_t i = 0;
-  for (; i + lanes <= logits.size(); i += lanes) {
-    for (std::size_t pair = 0; pair < lanes / 2; ++pair) {
-      sum[pair] += weigh(logits[i + 2 * pair], logits[i + 2 * pair + 1]);
-    }
-  }
-  for (std::size_t lane = 0; i < logits.size(); ++i, ++lane) {
-    sum[lane / 2][lane % 2] += weigh(logits[i]);
-  }
-  const TwoDoubles total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  return total[0] + total[1];
-}
-
-// Calls `visit` for every logit >= bar and some others, ids ascending. `visit` may raise the bar.
-template <class Visit>
-void visit_from(std::span<const float> logits, const float& bar, Visit visit) {
-  std::size_t i = 0;
-  for (; i + lanes <= logits.size(); i += lanes) {
-    int any = 0;  // most groups have none, and that is told without a branch for each logit
-    for (std::size_t lane = 0; lane < lanes; ++lane) any |= logits[i + lane] >= bar;
-    if (any == 0) continue;
-    for (std::size_t lane = 0; lane < lanes; ++lane) visit(static_cast<TokenId>(i + lane));
-  }
-  for (; i < logits.size(); ++i) visit(static_cast<TokenId>(i));
-}
-
-// The first `k` candidates in order. The buffer is cut back to k whenever it reaches 2k, and the
-// k-th so far is a bar that few of the rest pass.
-std::vector<Candidate> first_candidates(std::span<const float> logits, std::size_t k) {
-  std::vector<Candidate> kept;
-  kept.reserve(2 * k);
-  float bar = minus_infinity;
-  const auto cut = [&] {
-    std::nth_element(kept.begin(), kept.begin() + (k - 1), kept.end(), ranks_before);
-    kept.resize(k);
-    bar = kept.back().logit;
-  };
-  visit_from(logits, bar, [&](TokenId id) {
-    if (!(logits[id] > bar)) return;  // an equal logit ranks later: its id is larger
-    kept.push_back({logits[id], id});
-    if (kept.size() == 2 * k) cut();
-  });
-  if (kept.size() > k) cut();
-  std::sort(kept.begin(), kept.end(), ranks_before);
-  return kept;
 }
 
 // Candidates in order. Sorts no more of the vocabulary than is asked for: it goes down in bands,
@@ -265,15 +164,10 @@ TokenId choose_token(std::span<const float> raw, const Sampling& sampling,
     copy = adjusted(raw, sampling, ids, prompt_tokens, banned);
     logits = copy;
   }
-  Candidate best = best_of(logits);
+  Candidate best = first_candidate(logits);
   if (best.logit == minus_infinity) return first_not_banned(logits.size(), banned);
   if (!(sampling.temperature > 0)) return best.id;
-  if (best.logit > std::numeric_limits<float>::max()) {  // infinite: differences would be NaN
-    copy.assign(logits.begin(), logits.end());
-    std::replace(copy.begin(), copy.end(), best.logit, std::numeric_limits<float>::max());
-    logits = copy;
-    best.logit = std::numeric_limits<float>::max();
-  }
+  logits = with_finite_first(logits, best, copy);
   return draw(logits, sampling, best,
               philox_uniform(sampling.seed, sampling.choice, generated_index));
 }

@@ -34,7 +34,9 @@ class FakeRunner final : public Runner {
     const auto begin = std::chrono::steady_clock::now();
     for (std::size_t i = 0; i < rows.size(); ++i) {
       crash_on_poison(rows[i]);
-      if (rows[i].sample) chosen[i].id = next_token(rows[i]);
+      if (!rows[i].sample) continue;
+      chosen[i].id = next_token(rows[i]);
+      if (rows[i].top_logprobs) chosen[i].logprobs = made_up_logprobs(rows[i], chosen[i].id);
     }
     if (options_.step_us > 0) {
       std::this_thread::sleep_until(begin + std::chrono::microseconds(options_.step_us));
@@ -52,10 +54,27 @@ class FakeRunner final : public Runner {
     }
   }
 
-  TokenId next_token(const RunnerRow& row) const {
+  static std::uint64_t hash_of(const RunnerRow& row) {
     const std::string_view bytes(reinterpret_cast<const char*>(row.ids.data()),
                                  row.ids.size_bytes());
-    const std::uint64_t hash = stable_hash(bytes, row.sampling->seed * 31 + row.sampling->choice);
+    return stable_hash(bytes, row.sampling->seed * 31 + row.sampling->choice);
+  }
+
+  // The chosen token is the likeliest, and each id after it half as likely.
+  TokenLogprobs made_up_logprobs(const RunnerRow& row, TokenId chosen) const {
+    constexpr float ln2 = 0.6931472f;
+    const float first = -static_cast<float>(hash_of(row) >> 48) / 65536.0f;
+    TokenLogprobs logprobs{first, {}};
+    const std::uint32_t top = std::min(*row.top_logprobs, options_.vocabulary);
+    for (std::uint32_t i = 0; i < top; ++i) {
+      const auto id = (static_cast<std::uint32_t>(chosen) + i) % options_.vocabulary;
+      logprobs.top.emplace_back(static_cast<TokenId>(id), first - static_cast<float>(i) * ln2);
+    }
+    return logprobs;
+  }
+
+  TokenId next_token(const RunnerRow& row) const {
+    const std::uint64_t hash = hash_of(row);
     const auto banned = [&](TokenId id) {
       return std::find(row.banned.begin(), row.banned.end(), id) != row.banned.end();
     };

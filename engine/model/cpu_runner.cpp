@@ -2,6 +2,7 @@
 // tokens.
 #include <algorithm>
 
+#include "engine/batch/logprobs.hpp"
 #include "engine/batch/sampler.hpp"
 #include "engine/cpu/cpu_backend.hpp"
 #include "engine/engine.hpp"
@@ -34,9 +35,11 @@ class CpuRunner final : public Runner {
               std::size_t stride, std::span<Choice> chosen) const {
     for (std::size_t i = from; i < sampled_.size(); i += stride) {
       const RunnerRow& row = rows[sampled_[i]];
-      chosen[sampled_[i]].id =
-          choose_token(logits.subspan(i * info_.vocabulary, info_.vocabulary), *row.sampling,
-                       row.ids, row.prompt_tokens, row.generated_index, row.banned);
+      const auto row_logits = logits.subspan(i * info_.vocabulary, info_.vocabulary);
+      Choice& choice = chosen[sampled_[i]];
+      choice.id = choose_token(row_logits, *row.sampling, row.ids, row.prompt_tokens,
+                               row.generated_index, row.banned);
+      if (row.top_logprobs) choice.logprobs = logprobs_of(row_logits, choice.id, *row.top_logprobs);
     }
   }
 

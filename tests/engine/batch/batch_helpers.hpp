@@ -1,6 +1,7 @@
 #pragma once
 // What the batcher's tests share: sequences by number, and an answer computed by the plainest loop.
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace aorta::engine {
 struct Answer {
   std::vector<TokenId> ids;  // a stop id included
   Finish finish = Finish::none;
+  std::vector<std::optional<TokenLogprobs>> logprobs = {};
   bool operator==(const Answer&) const = default;
 };
 
@@ -31,6 +33,7 @@ inline Sequence make_sequence(std::uint64_t number, std::uint32_t prompt_tokens,
   s.max_tokens = max_tokens;
   s.stop_ids = {0};
   s.sampling.seed = number;
+  if (number % 2 == 1) s.top_logprobs = static_cast<std::uint32_t>(number % 5);
   return s;
 }
 
@@ -49,9 +52,12 @@ inline Answer undisturbed(const FakeOptions& options, Sequence s) {
     row.generated_index = static_cast<std::uint32_t>(s.ids.size()) - s.prompt_tokens;
     row.sampling = &s.sampling;
     if (row.generated_index < s.min_tokens) row.banned = s.stop_ids;
-    TokenId id = 0;
-    runner->run({&row, 1}, {&id, 1});
+    row.top_logprobs = s.top_logprobs;
+    Choice choice;
+    runner->run({&row, 1}, {&choice, 1});
+    const TokenId id = choice.id;
     answer.ids.push_back(id);
+    answer.logprobs.push_back(choice.logprobs);
     bool stop = false;
     for (const TokenId stop_id : s.stop_ids) stop = stop || id == stop_id;
     if (stop) {
@@ -76,6 +82,7 @@ inline bool collect(const StepReport& report, Answers& answers,
     if (token.index.value != offset + answer.ids.size()) return false;
     if (answer.finish != Finish::none) return false;
     answer.ids.push_back(token.id);
+    answer.logprobs.push_back(token.logprobs);
     answer.finish = token.finish;
   }
   return true;

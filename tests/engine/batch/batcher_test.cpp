@@ -103,9 +103,9 @@ TEST(Batcher, EndsByStopLengthAndContext) {
   FakeOptions options = stopping();
   options.stop_one_in = 1;  // stops at once, unless it may not
   auto engine = stepper(options, {});
-  Sequence s = make_sequence(1, 5, 20);
+  Sequence s = make_sequence(2, 5, 20);
   ASSERT_TRUE(engine->start(s));
-  EXPECT_EQ(run_out(*engine).at(s.key), (Answer{{0}, Finish::stop}));
+  EXPECT_EQ(run_out(*engine).at(s.key), (Answer{{0}, Finish::stop, {std::nullopt}}));
 
   s.min_tokens = 6;
   ASSERT_TRUE(engine->start(s));
@@ -158,6 +158,9 @@ TEST(Batcher, RefusesWithASentence) {
   s = make_sequence(1, 5, 5);
   s.ids.resize(10, 1);
   expect(s, ErrorCode::invalid_argument, "nothing is left");
+  s = make_sequence(1, 5, 5);
+  s.top_logprobs = 21;
+  expect(s, ErrorCode::invalid_argument, "at most 20");
 
   ASSERT_TRUE(engine->start(make_sequence(1, 5, 5)));
   expect(make_sequence(1, 5, 5), ErrorCode::conflict, "running");
@@ -326,6 +329,7 @@ class RandomLife {
       Life& life = alive_[token.key];
       ASSERT_EQ(token.index.value, life.so_far.ids.size());
       life.so_far.ids.push_back(token.id);
+      life.so_far.logprobs.push_back(token.logprobs);
       life.so_far.finish = token.finish;
       ASSERT_LE(life.so_far.ids.size(), life.expected.ids.size());
       ASSERT_EQ(token.id, life.expected.ids[token.index.value]);

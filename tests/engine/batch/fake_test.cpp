@@ -24,6 +24,25 @@ TEST(FakeRunner, TokensDependOnSeedChoiceAndEveryId) {
   EXPECT_NE(undisturbed(options, other), answer);
 }
 
+TEST(FakeRunner, MakesUpTheLogprobsThatAreAskedFor) {
+  Sequence s = make_sequence(2, 30, 40);
+  const Answer without = undisturbed({}, s);
+  s.top_logprobs = 3;
+  const Answer with = undisturbed({}, s);
+  EXPECT_EQ(with.ids, without.ids);
+  std::set<float> likelihoods;
+  for (std::size_t i = 0; i < with.ids.size(); ++i) {
+    EXPECT_FALSE(without.logprobs[i]);
+    const TokenLogprobs& logprobs = *with.logprobs[i];
+    ASSERT_EQ(logprobs.top.size(), 3u);
+    EXPECT_EQ(logprobs.top[0], std::pair(with.ids[i], logprobs.chosen));
+    EXPECT_GT(logprobs.top[1].second, logprobs.top[2].second);
+    EXPECT_LE(logprobs.chosen, 0.0f);
+    likelihoods.insert(logprobs.chosen);
+  }
+  EXPECT_GT(likelihoods.size(), 30u) << "they depend on what the token depends on";
+}
+
 TEST(FakeRunner, StopsAboutAsOftenAsTold) {
   FakeOptions options;
   options.stop_one_in = 20;

@@ -57,10 +57,11 @@ TEST_F(RunnerTest, AMixedBatchAnswersAsEachAlone) {
     std::vector<std::uint32_t> blocks;
     const Sampling* sampling;
     std::uint32_t computed;  // positions already in KV when the batch runs
+    std::optional<std::uint32_t> top_logprobs;
   };
-  std::vector<Member> members = {{std::vector<TokenId>(21), {3, 9}, &greedy, 20},
-                                 {std::vector<TokenId>(17), {5, 1}, &random, 16},
-                                 {std::vector<TokenId>(30), {2, 7}, &random, 0}};
+  std::vector<Member> members = {{std::vector<TokenId>(21), {3, 9}, &greedy, 20, 20},
+                                 {std::vector<TokenId>(17), {5, 1}, &random, 16, {}},
+                                 {std::vector<TokenId>(30), {2, 7}, &random, 0, 0}};
   for (std::size_t m = 0; m < members.size(); ++m) {
     for (std::size_t i = 0; i < members[m].ids.size(); ++i) {
       members[m].ids[i] = static_cast<TokenId>((i * 31 + m * 7) % 512);
@@ -68,14 +69,16 @@ TEST_F(RunnerTest, AMixedBatchAnswersAsEachAlone) {
   }
   const auto row = [](const Member& m, std::uint32_t first, std::uint32_t count, bool sample) {
     const auto size = static_cast<std::uint32_t>(m.ids.size());
-    return RunnerRow{m.ids, first, count, m.blocks, sample, size, 0, m.sampling, {}};
+    return RunnerRow{m.ids, first, count,      m.blocks, sample,
+                     size,  0,     m.sampling, {},       m.top_logprobs};
   };
-  std::vector<TokenId> alone;
+  std::vector<Choice> alone;
   for (const Member& m : members) {
     const auto whole = row(m, 0, static_cast<std::uint32_t>(m.ids.size()), true);
     Choice chosen;
     runner->run({&whole, 1}, {&chosen, 1});
-    alone.push_back(chosen.id);
+    EXPECT_EQ(chosen.logprobs.has_value(), m.top_logprobs.has_value());
+    alone.push_back(chosen);
   }
   std::vector<RunnerRow> batch;
   for (const Member& m : members) {
@@ -84,7 +87,13 @@ TEST_F(RunnerTest, AMixedBatchAnswersAsEachAlone) {
   }
   std::vector<Choice> together(batch.size());
   runner->run(batch, together);
-  for (std::size_t m = 0; m < members.size(); ++m) EXPECT_EQ(together[m].id, alone[m]);
+  for (std::size_t m = 0; m < members.size(); ++m) {
+    EXPECT_EQ(together[m].id, alone[m].id);
+    EXPECT_EQ(together[m].logprobs, alone[m].logprobs);
+  }
+  EXPECT_EQ(together[0].logprobs->top.size(), 20u);
+  EXPECT_EQ(together[0].logprobs->top[0].first, together[0].id) << "greedy: the likeliest";
+  EXPECT_TRUE(together[2].logprobs->top.empty());
   // A prefill that is not finished chooses nothing.
   const auto part = row(members[2], 0, 16, false);
   Choice untouched{.id = -1};

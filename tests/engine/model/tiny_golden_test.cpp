@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "engine/batch/logprobs.hpp"
 #include "engine/model/model_session.hpp"
 #include "tests/engine/model/test_models.hpp"
 
@@ -48,7 +49,7 @@ TEST_P(TinyGolden, LogitsAndGreedyChoices) {
   std::ifstream stream(golden_path("tiny/" + name + ".gguf.json"));
   const auto golden = nlohmann::json::parse(stream);
 
-  double worst = 0.0, total_kl = 0.0;
+  double worst = 0.0, worst_logprob = 0.0, total_kl = 0.0;
   std::size_t steps = 0, same = 0;
   for (const auto& golden_case : golden["cases"]) {
     auto ids = golden_case["ids"].get<std::vector<TokenId>>();
@@ -64,6 +65,8 @@ TEST_P(TinyGolden, LogitsAndGreedyChoices) {
           worst = std::max(worst, std::abs(double{logits[i]} - reference[i]));
           const double p = reference[i] - reference_mass;
           total_kl += std::exp(p) * (p - (logits[i] - mass));
+          const auto id = static_cast<TokenId>(i);
+          worst_logprob = std::max(worst_logprob, std::abs(logprobs_of(logits, id, 0).chosen - p));
         }
       }
       const std::size_t step = position - (prompt - 1);
@@ -77,9 +80,10 @@ TEST_P(TinyGolden, LogitsAndGreedyChoices) {
   const double mean_kl = total_kl / static_cast<double>(golden["cases"].size());
   const double agreement = static_cast<double>(same) / static_cast<double>(steps);
   RecordProperty("worst", std::to_string(worst));
-  std::printf("%s: worst logit error %.4f, mean KL %.2e, greedy %zu of %zu\n", gate.model, worst,
-              mean_kl, same, steps);
+  std::printf("%s: worst logit error %.4f, log-probability %.4f, mean KL %.2e, greedy %zu of %zu\n",
+              gate.model, worst, worst_logprob, mean_kl, same, steps);
   EXPECT_LE(worst, gate.max_logit_error);
+  EXPECT_LE(worst_logprob, gate.max_logit_error);
   EXPECT_LE(mean_kl, gate.mean_kl);
   EXPECT_GE(agreement, gate.least_greedy_agreement);
 }

@@ -1,0 +1,30 @@
+#include "engine/batch/logprobs.hpp"
+
+#include "engine/batch/candidates.hpp"
+#include "engine/batch/log.hpp"
+
+namespace aorta::engine {
+
+TokenLogprobs logprobs_of(std::span<const float> logits, TokenId chosen, std::uint32_t top) {
+  AORTA_CHECK(chosen >= 0 && static_cast<std::size_t>(chosen) < logits.size(),
+              "a chosen token outside the vocabulary");
+  Candidate first = first_candidate(logits);
+  if (first.logit == minus_infinity) return {lowest_logprob, {}};
+  std::vector<float> finite;
+  logits = with_finite_first(logits, first, finite);
+
+  const double log_mass = log_positive(mass_of(logits, Weigher(first.logit, Sampling{})));
+  const auto logprob = [&](float logit) {
+    const double difference = static_cast<double>(logit) - static_cast<double>(first.logit);
+    const auto rounded = static_cast<float>(difference - log_mass);
+    return rounded > lowest_logprob ? rounded : lowest_logprob;
+  };
+  TokenLogprobs logprobs{logprob(logits[static_cast<std::size_t>(chosen)]), {}};
+  if (top == 0) return logprobs;
+  for (const Candidate& candidate : first_candidates(logits, top)) {
+    logprobs.top.emplace_back(candidate.id, logprob(candidate.logit));
+  }
+  return logprobs;
+}
+
+}  // namespace aorta::engine
