@@ -82,7 +82,7 @@ class Writer {
 };
 
 // What a hostile body may make us allocate is bounded by these and by its own size.
-constexpr std::size_t max_depth = 8;            // the deepest message has five levels
+constexpr std::size_t max_depth = 8;            // the deepest message has seven levels
 constexpr std::size_t max_elements = 1u << 20;  // of an array: the ids of a prompt
 constexpr std::size_t max_structs = 1u << 16;   // of an array of structs: open requests
 

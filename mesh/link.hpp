@@ -14,7 +14,8 @@ namespace aorta::mesh {
 class TokenSender {
  public:
   TokenSender(RequestKey key, TokenIndex first);  // index of the first token this epoch generates
-  void append(TokenId id, Finish finish);
+  // `logprobs` with every token of a stream, or with none.
+  void append(TokenId id, Finish finish, std::optional<TokenLogprobs> logprobs = std::nullopt);
   // What has been appended and not yet sent, if anything; marks it sent. The finish travels with
   // the last id, or with no ids at all when those are acknowledged and it is not.
   std::optional<TokenRun> take_unsent();
@@ -31,9 +32,10 @@ class TokenSender {
 
  private:
   RequestKey key_;
-  TokenIndex base_;            // index of tail_.front()
-  std::vector<TokenId> tail_;  // not acknowledged
-  std::uint32_t unsent_ = 0;   // offset in tail_ of the first id to send
+  TokenIndex base_;                           // index of tail_.front()
+  std::vector<TokenId> tail_;                 // not acknowledged
+  std::vector<TokenLogprobs> tail_logprobs_;  // of tail_, or none
+  std::uint32_t unsent_ = 0;                  // offset in tail_ of the first id to send
   Finish finish_ = Finish::none;
   bool finish_sent_ = false, complete_ = false;
 };
@@ -43,10 +45,12 @@ class TokenReceiver {
  public:
   TokenReceiver(RequestKey key, TokenIndex next) : key_(key), next_(next) {}
   struct Accepted {
-    std::vector<TokenId> ids;      // new ones, in order
-    Finish finish = Finish::none;  // reached now
-    bool gap = false;              // answer Expect{next()}, once per ack interval is enough
-    bool stale = false;            // another epoch's: drop, and Stop it
+    std::vector<TokenId> ids;             // new ones, in order
+    std::vector<TokenLogprobs> logprobs;  // of each of them, or none
+    Finish finish = Finish::none;         // reached now
+    bool gap = false;                     // answer Expect{next()}, once per ack interval is enough
+    bool stale = false;                   // another epoch's: drop, and Stop it
+    bool malformed = false;  // log-probabilities of some ids only: nothing of the run was taken
   };
   Accepted accept(const TokenRun& run);
   TokenIndex next() const { return next_; }

@@ -161,6 +161,14 @@ void Admission::on_run(Request& request, const mesh::TokenRun& run, const std::s
   placed.heard = true;
   placed.join_by = never;
   const auto accepted = placed.receiver.accept(run);
+  if (accepted.malformed) {
+    return end(request,
+               {.status = 500,
+                .code = "engine_error",
+                .message = "An executor answered with log-probabilities of some tokens only: its "
+                           "version of aorta does not fit this admission's."},
+               now, out);
+  }
   if (accepted.gap) {
     if (now < placed.next_expect) return;
     placed.next_expect = now + milliseconds(options_.ack_every_ms);

@@ -29,7 +29,13 @@ engine::Sequence sequence_of(const mesh::Start& start) {
   sequence.sampling = {
       s.temperature,        s.top_p,      s.min_p, s.top_k, s.presence_penalty, s.frequency_penalty,
       s.repetition_penalty, s.logit_bias, s.seed,  s.choice};
+  if (start.logprobs) sequence.top_logprobs = start.top_logprobs;
   return sequence;
+}
+
+std::optional<mesh::TokenLogprobs> logprobs_of(const engine::Generated& token) {
+  if (!token.logprobs) return std::nullopt;
+  return mesh::TokenLogprobs{token.logprobs->chosen, token.logprobs->top};
 }
 
 }  // namespace
@@ -148,7 +154,7 @@ void Executor::on_engine(const engine::StepReport& step, const engine::EngineLoa
     // comes once more at its place.
     if (run == nullptr || run->sender.finished() || token.index != run->sender.next()) continue;
     if (run->sender.unacknowledged() == 0) run->unheard_since = now;
-    run->sender.append(token.id, static_cast<mesh::Finish>(token.finish));
+    run->sender.append(token.id, static_cast<mesh::Finish>(token.finish), logprobs_of(token));
     ++generated_total_;
     slot_freed_ = slot_freed_ || run->sender.finished();
   }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/mesh/random_message.hpp"
 
 namespace aorta::mesh {
@@ -85,6 +87,11 @@ TEST(Codec, WrongFieldsAreNamed) {
       {Ack::number, "\x91\xdd\x00\x10\x00\x00"s, "cut off"},
       {Ack::number, std::string(100'000, '\x91'), "too deep"},
       {Start::number, "\x97\x91\xc0"s, "cut off"},
+      {Tokens::number, "\x91\x91\x95\x90\x00\x90\x00\x91\x92\xa1x"s, "cut off"},
+      {Tokens::number, "\x91\x91\x95\x90\x00\x90\x00\x91\x91\xa1x"s,
+       "field 0.0.4.0.0 is not a number"},
+      {Tokens::number, "\x91\x91\x95\x90\x00\x90\x00\x91\x92\x00\x91\x93\x01\x00\x00"s,
+       "field 0.0.4.0.1.0 is not an array of two"},
   };
   for (const Case& c : cases) {
     auto decoded = decode(c.number, c.body);
@@ -95,6 +102,15 @@ TEST(Codec, WrongFieldsAreNamed) {
   EXPECT_EQ(decode(Hello::number, ""s).error().code, ErrorCode::corrupt);
   EXPECT_FALSE(decode("\x01"s, "\x90"s).ok());
   EXPECT_FALSE(decode("\x00\x00\x01"s, "\x90"s).ok());
+}
+
+// The deepest of all messages, at the depth that readers allow.
+TEST(Codec, TokensKeepTheirLogprobs) {
+  Tokens tokens{.runs = {{.ids = {5}}}};
+  tokens.runs[0].logprobs = {{-0.125f, {{5, -0.125f}, {-6, -std::numeric_limits<float>::max()}}}};
+  const auto decoded = decode(Tokens::number, encode_body(tokens));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  EXPECT_EQ(std::get<Tokens>(*decoded).runs[0].logprobs, tokens.runs[0].logprobs);
 }
 
 TEST(Codec, AHostileCountOfStructsIsRefused) {

@@ -110,7 +110,62 @@ TEST(TokenReceiver, AnIndexNearTheLimitDoesNotWrap) {
   EXPECT_EQ(receiver.next(), TokenIndex{1});
 }
 
-// Whatever is lost or repeated on the way, the receiver ends with the ids in order, each once.
+TokenLogprobs logprobs_of(TokenId id) {
+  return {-0.5f * static_cast<float>(id), {{id, -0.25f}, {id + 1, -1.0f}}};
+}
+
+TEST(TokenSender, LogprobsAreKeptAndSentAgainWithTheirIds) {
+  TokenSender sender(key, TokenIndex{3});
+  for (TokenId id = 0; id < 5; ++id) sender.append(id, Finish::none, logprobs_of(id));
+  auto run = sender.take_unsent();
+  ASSERT_TRUE(run);
+  ASSERT_EQ(run->logprobs.size(), 5u);
+  EXPECT_EQ(run->logprobs[4], logprobs_of(4));
+  sender.acknowledge({key, TokenIndex{5}, false});
+  sender.append(5, Finish::length, logprobs_of(5));
+  run = sender.take_unsent();
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->logprobs, std::vector{logprobs_of(5)});
+  sender.rewind(TokenIndex{6});
+  run = sender.take_unsent();
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->ids, (std::vector<TokenId>{3, 4, 5}));
+  EXPECT_EQ(run->logprobs, (std::vector{logprobs_of(3), logprobs_of(4), logprobs_of(5)}));
+  sender.acknowledge({key, TokenIndex{9}, false});
+  sender.rewind_all();
+  run = sender.take_unsent();
+  ASSERT_TRUE(run);
+  EXPECT_TRUE(run->logprobs.empty()) << "a finish alone has none";
+}
+
+TEST(TokenReceiver, LogprobsStayWithTheIdsThatAreNew) {
+  TokenReceiver receiver(key, TokenIndex{2});
+  TokenRun run{.key = key, .first = TokenIndex{0}, .ids = {0, 1, 2, 3}};
+  for (const TokenId id : run.ids) run.logprobs.push_back(logprobs_of(id));
+  const auto accepted = receiver.accept(run);
+  EXPECT_EQ(accepted.ids, (std::vector<TokenId>{2, 3}));
+  EXPECT_EQ(accepted.logprobs, (std::vector{logprobs_of(2), logprobs_of(3)}));
+  EXPECT_TRUE(receiver.accept(run).logprobs.empty()) << "all of it is known";
+}
+
+TEST(TokenReceiver, LogprobsOfSomeIdsOnlyAreGarbage) {
+  TokenReceiver receiver(key, TokenIndex{0});
+  TokenRun run{.key = key, .ids = {0, 1}, .finish = Finish::stop, .logprobs = {logprobs_of(0)}};
+  for (const std::size_t size : {1u, 3u}) {
+    run.logprobs.resize(size);
+    const auto accepted = receiver.accept(run);
+    EXPECT_TRUE(accepted.malformed);
+    EXPECT_TRUE(accepted.ids.empty() && accepted.logprobs.empty());
+    EXPECT_EQ(accepted.finish, Finish::none);
+  }
+  EXPECT_EQ(receiver.next(), TokenIndex{0});
+  EXPECT_FALSE(receiver.complete());
+  run.logprobs.clear();
+  EXPECT_EQ(receiver.accept(run).ids.size(), 2u);
+}
+
+// Whatever is lost or repeated on the way, the receiver ends with the ids in order, each once, and
+// every other stream's log-probabilities beside them.
 TEST(Link, SurvivesLossRepetitionAndReordering) {
   for (std::uint32_t seed = 0; seed < 500; ++seed) {
     SCOPED_TRACE(seed);
@@ -125,8 +180,13 @@ TEST(Link, SurvivesLossRepetitionAndReordering) {
     for (int turn = 0; turn < 2000 && !sender.complete(); ++turn) {
       if (generated < count && chance(60)) {
         ++generated;
-        sender.append(static_cast<TokenId>(generated),
-                      generated == count ? Finish::stop : Finish::none);
+        const auto id = static_cast<TokenId>(generated);
+        const Finish finish = generated == count ? Finish::stop : Finish::none;
+        if (seed % 2 == 0) {
+          sender.append(id, finish);
+        } else {
+          sender.append(id, finish, logprobs_of(id));
+        }
       }
       if (chance(10)) sender.rewind_all();
       if (auto run = sender.take_unsent(); run && !chance(20)) {
@@ -138,6 +198,10 @@ TEST(Link, SurvivesLossRepetitionAndReordering) {
       auto accepted = receiver.accept(runs.front());
       runs.pop_front();
       ledger.insert(ledger.end(), accepted.ids.begin(), accepted.ids.end());
+      ASSERT_EQ(accepted.logprobs.size(), seed % 2 == 0 ? 0 : accepted.ids.size());
+      for (std::size_t i = 0; i < accepted.logprobs.size(); ++i) {
+        ASSERT_EQ(accepted.logprobs[i], logprobs_of(accepted.ids[i]));
+      }
       if (accepted.gap && !chance(20)) sender.rewind(receiver.next());
       if (!chance(20)) sender.acknowledge(receiver.ack());
     }

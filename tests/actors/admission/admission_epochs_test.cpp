@@ -226,6 +226,17 @@ TEST(AdmissionEpochs, OtherNumericsAreToldOrRefused) {
   }
 }
 
+TEST(AdmissionEpochs, LogprobsOfSomeIdsOnlyFailTheRequest) {
+  Harness h;
+  h.join(e1);
+  h.run(1, e1);
+  const mesh::TokenRun run{
+      .key = key(1), .first = TokenIndex{0}, .ids = {65, 66}, .logprobs = {{-1.0f, {}}}};
+  h.core.receive(e1, mesh::Tokens{{run}, "n"}, h.now, h.out);
+  EXPECT_EQ(h.ending(1), "engine_error");
+  EXPECT_EQ(h.text(1), "");
+}
+
 TEST(AdmissionEpochs, IdsOutsideTheVocabularyFailTheRequest) {
   Harness h;
   h.join(e1);

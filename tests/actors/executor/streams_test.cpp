@@ -100,6 +100,41 @@ TEST_F(ExecutorTest, AGapIsFilledFromTheTail) {
   EXPECT_EQ(first_, TokenIndex{2});
 }
 
+TEST_F(ExecutorTest, LogprobsTravelWithTheTokensThatAskedForThem) {
+  mesh::Start with = start_of(1);
+  with.logprobs = true;
+  with.top_logprobs = 2;
+  start(with);
+  start(start_of(2));
+  for (int i = 0; i < 3; ++i) step();
+  std::vector<mesh::TokenLogprobs> sent;
+  for (const mesh::Tokens& message : taken<mesh::Tokens>("admission")) {
+    for (const mesh::TokenRun& run : message.runs) {
+      EXPECT_EQ(run.logprobs.size(), run.key == key(1) ? run.ids.size() : 0);
+      sent.insert(sent.end(), run.logprobs.begin(), run.logprobs.end());
+    }
+  }
+  ASSERT_EQ(sent.size(), 3u);
+  for (const auto& logprobs : sent) EXPECT_EQ(logprobs.top.size(), 2u);
+  receive("admission", mesh::Expect{key(1), TokenIndex{1}});
+  const auto again = taken<mesh::Tokens>("admission");
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].runs[0].logprobs, (std::vector{sent[1], sent[2]}));
+}
+
+TEST_F(ExecutorTest, MoreLogprobsThanThereAreIsInvalid) {
+  mesh::Start bad = start_of(1);
+  bad.logprobs = true;
+  bad.top_logprobs = 21;
+  start(bad);
+  step();
+  const auto declined = taken<mesh::Declined>("admission");
+  ASSERT_EQ(declined.size(), 1u);
+  EXPECT_TRUE(declined[0].invalid);
+  EXPECT_NE(declined[0].sentence.find("at most 20"), std::string::npos);
+  EXPECT_TRUE(balanced());
+}
+
 TEST_F(ExecutorTest, AnUnheardTailIsSentAgain) {
   start(start_of(1));
   for (int i = 0; i < 3; ++i) step();
