@@ -37,6 +37,7 @@ struct Config {
     std::uint32_t default_max_tokens = 1024;
     std::uint32_t default_timeout_ms = 600'000;
     std::uint32_t max_timeout_ms = 3'600'000;
+    std::uint32_t max_choices = 16;
     std::uint32_t open_requests = 2048;
     std::uint32_t open_per_tenant = 1024;
     std::uint32_t max_wait_urgent_ms = 2'000;

@@ -72,8 +72,11 @@ std::vector<Setting> make_settings() {
              "From arrival to the end of the answer, when a request names none."),
       number(SETTING(admission.max_timeout_ms), 100, 86'400'000,
              "The longest timeout a request may ask for; a longer one is cut to it."),
+      number(SETTING(admission.max_choices), 1, 128,
+             "The most answers that one request may ask for with n."),
       number(SETTING(admission.open_requests), 1, 1e6,
-             "Requests that have not ended, in all; bounds memory whatever the load."),
+             "Requests that have not ended, in all, each choice of one counted; bounds memory "
+             "whatever the load."),
       number(SETTING(admission.open_per_tenant), 1, 1e6, "Of these, of one tenant."),
       number(SETTING(admission.max_wait_urgent_ms), 0, 3'600'000,
              "The longest predicted wait with which an urgent request is still accepted."),

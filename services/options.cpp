@@ -42,6 +42,7 @@ admission::AdmissionOptions admission_options(const Config& config, Reach reach)
   options.default_max_tokens = from.default_max_tokens;
   options.default_timeout_ms = from.default_timeout_ms;
   options.max_timeout_ms = from.max_timeout_ms;
+  options.max_choices = from.max_choices;
   options.open_requests = from.open_requests;
   options.open_per_tenant = from.open_per_tenant;
   options.max_wait_ms = {from.max_wait_urgent_ms, from.max_wait_high_ms, from.max_wait_normal_ms};

@@ -147,16 +147,22 @@ void Admission::on_alarm(Request& request, TimePoint now, mesh::Outbox& out) {
   }
   if (now >= request.next_waiting) {
     request.next_waiting = now + milliseconds(options_.waiting_every_ms);
-    const Placed* placed = request.placed();
-    if (request.phase() == Phase::queued || (placed && !placed->heard)) {
+    if (request.waits() && speaks_for_those_waiting(request)) {
       for (const auto& subscriber : request.ledger.subscribers()) {
         const auto connection = connections_.find(subscriber.connection);
         const bool full = connection != connections_.end() && connection->second.held;
-        if (!full) emit(subscriber.connection, Waiting{request.id});
+        if (!full) emit(subscriber.connection, Waiting{request.public_id()});
       }
     }
   }
   table_.set_alarm(request, wake(request));
+}
+
+// One sign of life for a request, not one for each of its choices.
+bool Admission::speaks_for_those_waiting(const Request& request) const {
+  const auto choices = table_.choices_of(request);
+  const auto waits = [](const Request* choice) { return choice->waits(); };
+  return *std::find_if(choices.begin(), choices.end(), waits) == &request;
 }
 
 void Admission::beat(TimePoint now, mesh::Outbox& out) {
@@ -230,7 +236,7 @@ void Admission::leave(TimePoint now, mesh::Outbox& out) {
   for (const auto& [id, request] : table_.all()) {
     if (request->phase() != Phase::ended) end(*request, cut, now, out);
     for (const auto& subscriber : request->ledger.subscribers()) {
-      emit(subscriber.connection, Failed{id, cut.status, cut.code, cut.message});
+      emit_failed(subscriber.connection, *request, cut);
     }
     request->ledger.subscribers().clear();
   }

@@ -3,9 +3,10 @@
 // them early, has them placed by the scheduler, follows them from executor to executor, and tells
 // each subscriber each token once and each end once.
 //
-// Where to read on: admission.cpp (messages, time, leaving), admission_clients.cpp (what fronts
-// ask), admission_delivery.cpp (what clients are told), admission_epochs.cpp (the lives of a
-// request on executors), admission_views.cpp (figures).
+// Where to read on: admission.cpp (messages, time, leaving), admission_clients.cpp (what comes in),
+// admission_connections.cpp (reading on, cancelling, leaving), admission_delivery.cpp (what clients
+// are told), admission_epochs.cpp (the lives of a request on executors), admission_views.cpp
+// (figures).
 #include <deque>
 #include <map>
 #include <memory>
@@ -45,8 +46,8 @@ class Admission final : public mesh::Service {
   void generate(ConnectionId connection, GenerateRequest ask, TimePoint now, mesh::Outbox& out);
   void cancel(ConnectionId connection, const std::string& tenant, RequestId id, TimePoint now,
               mesh::Outbox& out);
-  void resume(ConnectionId connection, const std::string& tenant, RequestId id, TokenIndex next,
-              TimePoint now, mesh::Outbox& out);
+  void resume(ConnectionId connection, const std::string& tenant, RequestId id,
+              const std::vector<TokenIndex>& next, TimePoint now, mesh::Outbox& out);
   void gone(ConnectionId connection, TimePoint now, mesh::Outbox& out);
   void hold(ConnectionId connection, bool held, TimePoint now, mesh::Outbox& out);
 
@@ -65,6 +66,7 @@ class Admission final : public mesh::Service {
 
  private:
   const std::string& name_of_model(const std::string& asked) const;
+  std::vector<AuditRecord> recorded(const std::string& tenant, RequestId id) const;
 
   struct Connection {
     bool held = false;
@@ -78,6 +80,7 @@ class Admission final : public mesh::Service {
   void on_executor_message(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
                            mesh::Outbox& out);
   void on_alarm(Request& request, TimePoint now, mesh::Outbox& out);
+  bool speaks_for_those_waiting(const Request& request) const;
   TimePoint wake(const Request& request) const;
   void enter(Request& request, State state);
   void beat(TimePoint now, mesh::Outbox& out);
@@ -86,25 +89,31 @@ class Admission final : public mesh::Service {
   void leave(TimePoint now, mesh::Outbox& out);
   mesh::ServiceState state() const;
 
-  // Clients.
-  void repeat(ConnectionId connection, const GenerateRequest& ask, Request& request, TimePoint now,
-              mesh::Outbox& out);
+  // Clients. `first`: a request's first choice, which stands for all of them.
+  bool any_known(RequestId id, std::uint32_t choices) const;
+  const Request* find_for(const std::string& tenant, RequestId id) const;
+  void repeat(ConnectionId connection, const GenerateRequest& ask, const Request& first,
+              TimePoint now, mesh::Outbox& out);
   void admit(ConnectionId connection, GenerateRequest ask, std::string model, Duration hold,
              TimePoint now, mesh::Outbox& out);
-  void accept(Request& request, TimePoint now, mesh::Outbox& out);
+  Request& enroll(ConnectionId connection, std::unique_ptr<Request> request);
+  void accept(const Request& first, TimePoint now, mesh::Outbox& out);
   void release_held(TimePoint now, mesh::Outbox& out);
   void reject(ConnectionId connection, Rejected rejected);
   void reject_verdict(ConnectionId connection, RequestId id, const Verdict& verdict);
-  void refuse_held(Request& request, const Verdict& verdict);
-  void attach(ConnectionId connection, TokenIndex next, Request& request, TimePoint now,
-              mesh::Outbox& out);
+  void refuse_held(const Request& request, const Verdict& verdict);
+  void attach(ConnectionId connection, const std::vector<TokenIndex>& next, const Request& first,
+              TimePoint now, mesh::Outbox& out);
   void unlink(ConnectionId connection, RequestId id);
   void lost_its_clients(Request& request, TimePoint now, mesh::Outbox& out);
   void publish(Request& request);
   void end(Request& request, Outcome outcome, TimePoint now, mesh::Outbox& out);
-  void forget(Request& request);
+  void retain_if_over(const Request& request, TimePoint now);
+  void forget(const Request& request);
   void emit(ConnectionId connection, ClientEvent event);
+  void emit_accepted(ConnectionId connection, const Request& first);
   void emit_ending(ConnectionId connection, const Request& request);
+  void emit_failed(ConnectionId connection, const Request& request, const Outcome& outcome);
   Verdict draining_verdict() const;
   TimePoint deadline_of(const GenerateRequest& ask, TimePoint now) const;
 

@@ -1,4 +1,4 @@
-// What fronts ask of admission, and what clients are told.
+// A request comes in: judged, held, accepted or refused.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,13 +16,36 @@ OnDisconnect on_disconnect_of(const GenerateRequest& ask) {
   return ask.idempotency_key.empty() ? OnDisconnect::cancel : OnDisconnect::park;
 }
 
-Rejected not_found(RequestId id) {
-  return {.request = id,
-          .status = 404,
-          .code = "request_not_found",
-          .message = fmt::format("Request {} is not known here: it was never accepted, is another "
-                                 "tenant's, or ended too long ago.",
-                                 id.to_string())};
+std::unique_ptr<Request> make_request(GenerateRequest ask, Intake intake,
+                                      std::shared_ptr<const engine::TextModel> model) {
+  const OnDisconnect on_disconnect = on_disconnect_of(ask);  // reads what is moved from below
+  ask.sampling.choice = 0;
+  return std::make_unique<Request>(
+      Request{.id = ask.id,
+              .choices = ask.choices,
+              .tenant = std::move(ask.tenant),
+              .idempotency_key = std::move(ask.idempotency_key),
+              .body_digest = std::move(ask.body_digest),
+              .tier = ask.tier,
+              .determinism = ask.determinism,
+              .on_disconnect = on_disconnect,
+              .sampling = sampling_fields(ask.sampling),
+              .min_tokens = ask.min_tokens,
+              .stop_ids = ask.ignore_eos ? std::vector<TokenId>{} : model->stop_ids(),
+              .ledger = Ledger({.prompt = std::move(intake.prompt),
+                                .max_tokens = intake.max_tokens,
+                                .model = model,
+                                .stop_strings = std::move(ask.stop),
+                                .reasoning = intake.reasoning})});
+}
+
+// Of a request of which nobody knows yet.
+std::unique_ptr<Request> another_choice(const Request& first, std::uint32_t choice) {
+  auto request = std::make_unique<Request>(first);
+  request->id = choice_id(first.id, choice);
+  request->sampling.choice = choice;
+  request->idempotency_key.clear();
+  return request;
 }
 
 }  // namespace
@@ -61,24 +84,43 @@ void Admission::generate(ConnectionId connection, GenerateRequest ask, TimePoint
                                                       model),
                                .param = "model"});
   }
-  if (table_.find(id) != nullptr) {
+  if (ask.choices == 0 || ask.choices > options_.max_choices) {
+    return reject(connection, {.request = id,
+                               .status = 400,
+                               .code = "invalid_value",
+                               .message = fmt::format("{} choices were asked for: 1 to {} can be.",
+                                                      ask.choices, options_.max_choices),
+                               .param = "n"});
+  }
+  if (any_known(id, ask.choices)) {
     return reject(connection, {.request = id,
                                .status = 409,
                                .code = "request_exists",
                                .message = "A request with this id is known already."});
   }
-  const Duration remaining = deadline_of(ask, now) - now;
-  const auto verdict = shedding_.judge(ask.tenant, ask.tier, remaining, now, id.low);
+  const Demand demand{.tenant = ask.tenant,
+                      .tier = ask.tier,
+                      .choices = ask.choices,
+                      .remaining = deadline_of(ask, now) - now,
+                      .jitter = id.low};
+  const auto verdict = shedding_.judge(demand, now);
   if (verdict.kind == Verdict::Kind::refuse) return reject_verdict(connection, id, verdict);
   admit(connection, std::move(ask), std::move(model), verdict.hold, now, out);
   settle(now, out);
 }
 
+bool Admission::any_known(RequestId id, std::uint32_t choices) const {
+  for (std::uint32_t choice = 0; choice < choices; ++choice) {
+    if (table_.find(choice_id(id, choice)) != nullptr) return true;
+  }
+  return false;
+}
+
 // The same key again: the same request from its beginning, if it is the same request.
-void Admission::repeat(ConnectionId connection, const GenerateRequest& ask, Request& request,
+void Admission::repeat(ConnectionId connection, const GenerateRequest& ask, const Request& first,
                        TimePoint now, mesh::Outbox& out) {
-  if (request.body_digest == ask.body_digest) {
-    return attach(connection, TokenIndex{0}, request, now, out);
+  if (first.body_digest == ask.body_digest) {
+    return attach(connection, {}, first, now, out);
   }
   reject(connection, {.request = ask.id,
                       .status = 409,
@@ -89,51 +131,46 @@ void Admission::repeat(ConnectionId connection, const GenerateRequest& ask, Requ
 
 void Admission::admit(ConnectionId connection, GenerateRequest ask, std::string model,
                       Duration hold, TimePoint now, mesh::Outbox& out) {
-  const auto& text_model = models_.at(model);
-  const TimePoint deadline = deadline_of(ask, now);
-  const OnDisconnect on_disconnect = on_disconnect_of(ask);  // reads what is moved from below
-  auto taken = take_in(ask, *text_model, options_);
+  auto taken = take_in(ask, *models_.at(model), options_);
   if (auto* refusal = std::get_if<Rejected>(&taken)) {
     return reject(connection, std::move(*refusal));
   }
-  auto& intake = std::get<Intake>(taken);
-  auto request = std::make_unique<Request>(Request{
-      .id = ask.id,
-      .tenant = std::move(ask.tenant),
-      .model = std::move(model),
-      .idempotency_key = std::move(ask.idempotency_key),
-      .body_digest = std::move(ask.body_digest),
-      .tier = ask.tier,
-      .determinism = ask.determinism,
-      .on_disconnect = on_disconnect,
-      .sampling = sampling_fields(ask.sampling),
-      .min_tokens = ask.min_tokens,
-      .stop_ids = ask.ignore_eos ? std::vector<TokenId>{} : text_model->stop_ids(),
-      .ledger =
-          Ledger(std::move(intake.prompt), intake.max_tokens, text_model, std::move(ask.stop)),
-      .arrived = now,
-      .deadline = deadline,
-      .last_token = now,
-      .state = Held{now + hold}});
-  Request& added = table_.add(std::move(request));
-  shedding_.entered(added);
-  shedding_.taken(now);
-  added.ledger.attach(connection, TokenIndex{0});
-  connections_[connection].requests.insert(added.id);
-  if (hold == Duration::zero()) return accept(added, now, out);
+  const TimePoint deadline = deadline_of(ask, now);
+  auto request =
+      make_request(std::move(ask), std::get<Intake>(std::move(taken)), models_.at(model));
+  request->model = std::move(model);
+  request->arrived = request->last_token = now;
+  request->deadline = deadline;
+  request->state = Held{now + hold};
+  for (std::uint32_t choice = 1; choice < request->choices; ++choice) {
+    enroll(connection, another_choice(*request, choice));
+  }
+  Request& first = enroll(connection, std::move(request));
+  shedding_.taken(first.choices, now);
+  if (hold == Duration::zero()) return accept(first, now, out);
   // Not accepted yet: that is a promise, and with no executor there is nothing to keep it with.
-  table_.set_alarm(added, wake(added));
-  held_.push_back(added.id);
+  table_.set_alarm(first, wake(first));
+  held_.push_back(first.id);
 }
 
-void Admission::accept(Request& request, TimePoint now, mesh::Outbox& out) {
-  ++tally_.accepted;
-  request.next_waiting = now + milliseconds(options_.waiting_every_ms);
-  begin_epoch(request);
-  for (const auto& subscriber : request.ledger.subscribers()) {
-    emit(subscriber.connection, Accepted{request.id, request.model, request.sampling.seed});
+Request& Admission::enroll(ConnectionId connection, std::unique_ptr<Request> request) {
+  Request& added = table_.add(std::move(request));
+  shedding_.entered(added);
+  added.ledger.attach(connection, TokenIndex{0});
+  connections_[connection].requests.insert(added.id);
+  return added;
+}
+
+void Admission::accept(const Request& first, TimePoint now, mesh::Outbox& out) {
+  for (const auto& subscriber : first.ledger.subscribers()) {
+    emit_accepted(subscriber.connection, first);
   }
-  submit(request, now, out);
+  for (Request* request : table_.choices_of(first)) {
+    ++tally_.accepted;
+    request->next_waiting = now + milliseconds(options_.waiting_every_ms);
+    begin_epoch(*request);
+    submit(*request, now, out);
+  }
 }
 
 // Those held are accepted as soon as an executor is ready, first come first, or refused as soon as
@@ -166,102 +203,18 @@ void Admission::reject_verdict(ConnectionId connection, RequestId id, const Verd
                       .retry_after_ms = verdict.retry_after_ms});
 }
 
-void Admission::refuse_held(Request& request, const Verdict& verdict) {
-  for (const auto& subscriber : request.ledger.subscribers()) {
-    unlink(subscriber.connection, request.id);
-    reject_verdict(subscriber.connection, request.id, verdict);
+void Admission::refuse_held(const Request& request, const Verdict& verdict) {
+  const auto choices = table_.choices_of(request);
+  const RequestId id = request.public_id();
+  for (const auto& subscriber : choices.front()->ledger.subscribers()) {
+    for (const Request* choice : choices) unlink(subscriber.connection, choice->id);
+    reject_verdict(subscriber.connection, id, verdict);
   }
-  shedding_.left(request);
-  std::erase(held_, request.id);
-  table_.erase(request.id);
-}
-
-void Admission::resume(ConnectionId connection, const std::string& tenant, RequestId id,
-                       TokenIndex next, TimePoint now, mesh::Outbox& out) {
-  Request* request = table_.find(id);
-  if (request == nullptr || request->tenant != tenant) return reject(connection, not_found(id));
-  if (next > request->ledger.next()) {
-    return reject(connection,
-                  {.request = id,
-                   .status = 400,
-                   .code = "index_out_of_range",
-                   .message = fmt::format("Token {} was asked for, but the answer has {} tokens "
-                                          "so far: ask for the first that is missing.",
-                                          next.value, request->ledger.next().value),
-                   .param = "next_index"});
+  std::erase(held_, id);
+  for (const Request* choice : choices) {
+    shedding_.left(*choice);
+    table_.erase(choice->id);
   }
-  attach(connection, next, *request, now, out);
-  settle(now, out);
-}
-
-void Admission::cancel(ConnectionId connection, const std::string& tenant, RequestId id,
-                       TimePoint now, mesh::Outbox& out) {
-  Request* request = table_.find(id);
-  if (request == nullptr || request->tenant != tenant) return reject(connection, not_found(id));
-  const auto& subscribers = request->ledger.subscribers();
-  const bool subscribed =
-      std::any_of(subscribers.begin(), subscribers.end(),
-                  [&](const Subscriber& one) { return one.connection == connection; });
-  if (!request->accepted()) {
-    Verdict verdict{Verdict::Kind::refuse};
-    verdict.status = 499;
-    verdict.code = "cancelled";
-    verdict.message = "The request was cancelled before it was accepted.";
-    if (!subscribed) reject_verdict(connection, id, verdict);
-    return refuse_held(*request, verdict);
-  }
-  if (request->phase() != Phase::ended) {
-    end(*request, {.finish_reason = "cancelled"}, now, out);
-  }
-  // Who cancels is answered, whoever reads the stream.
-  if (!subscribed) emit_ending(connection, *request);
-  settle(now, out);
-}
-
-void Admission::gone(ConnectionId connection, TimePoint now, mesh::Outbox& out) {
-  auto it = connections_.find(connection);
-  if (it == connections_.end()) return;
-  const std::set<RequestId> requests = std::move(it->second.requests);
-  connections_.erase(it);
-  for (const RequestId id : requests) {
-    Request* request = table_.find(id);
-    if (request == nullptr) continue;
-    request->ledger.detach(connection);
-    if (request->ledger.subscribers().empty()) lost_its_clients(*request, now, out);
-  }
-  settle(now, out);
-}
-
-void Admission::lost_its_clients(Request& request, TimePoint now, mesh::Outbox& out) {
-  if (request.phase() == Phase::ended || request.phase() == Phase::parked) return;
-  if (!request.accepted()) {  // nothing was promised
-    ++tally_.rejected["client_gone"];
-    return refuse_held(request, {});
-  }
-  switch (request.on_disconnect) {
-    case OnDisconnect::cancel:
-      return end(request, {.finish_reason = "cancelled"}, now, out);
-    case OnDisconnect::park:
-      return park(request, now, out);
-    case OnDisconnect::finish:
-      return;
-  }
-}
-
-void Admission::hold(ConnectionId connection, bool held, TimePoint now, mesh::Outbox& out) {
-  if (held) {
-    connections_[connection].held = true;
-    return;
-  }
-  auto it = connections_.find(connection);
-  if (it == connections_.end()) return;
-  it->second.held = false;
-  const std::set<RequestId> requests = it->second.requests;  // publishing unlinks the ended
-  if (requests.empty()) connections_.erase(it);
-  for (const RequestId id : requests) {
-    if (Request* request = table_.find(id)) publish(*request);
-  }
-  settle(now, out);
 }
 
 }  // namespace aorta::admission

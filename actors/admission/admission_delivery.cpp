@@ -1,21 +1,29 @@
 // What clients are told, and how a request ends.
+#include <algorithm>
+
 #include "actors/admission/admission.hpp"
 
 namespace aorta::admission {
 
 using std::chrono::milliseconds;
 
-void Admission::attach(ConnectionId connection, TokenIndex next, Request& request, TimePoint now,
-                       mesh::Outbox& out) {
-  if (request.phase() == Phase::parked && draining_) {
-    return reject_verdict(connection, request.id, draining_verdict());
+void Admission::attach(ConnectionId connection, const std::vector<TokenIndex>& next,
+                       const Request& first, TimePoint now, mesh::Outbox& out) {
+  const auto choices = table_.choices_of(first);
+  const auto parked = [](const Request* choice) { return choice->phase() == Phase::parked; };
+  if (draining_ && std::any_of(choices.begin(), choices.end(), parked)) {
+    return reject_verdict(connection, first.id, draining_verdict());
   }
-  request.ledger.attach(connection, next);
-  connections_[connection].requests.insert(request.id);
-  if (!request.accepted()) return;
-  emit(connection, Accepted{request.id, request.model, request.sampling.seed});
-  if (request.phase() == Phase::parked) unpark(request, now, out);
-  publish(request);
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    choices[i]->ledger.attach(connection, i < next.size() ? next[i] : TokenIndex{0});
+    connections_[connection].requests.insert(choices[i]->id);
+  }
+  if (!first.accepted()) return;
+  emit_accepted(connection, first);
+  for (Request* choice : choices) {
+    if (parked(choice)) unpark(*choice, now, out);
+    publish(*choice);
+  }
 }
 
 void Admission::unlink(ConnectionId connection, RequestId id) {
@@ -30,7 +38,9 @@ void Admission::publish(Request& request) {
   if (!request.accepted()) return;
   std::erase_if(request.ledger.subscribers(), [&](Subscriber& subscriber) {
     if (connections_.at(subscriber.connection).held) return false;
-    if (auto delta = request.ledger.take_delta(request.id, subscriber)) {
+    if (auto delta = request.ledger.take_delta(subscriber)) {
+      delta->request = request.public_id();
+      delta->choice = request.choice();
       emit(subscriber.connection, std::move(*delta));
     }
     if (!request.ledger.outcome()) return false;
@@ -45,30 +55,53 @@ void Admission::end(Request& request, Outcome outcome, TimePoint now, mesh::Outb
   leave_executor(request, out);
   ++tally_.ended[outcome.name()];
   request.ledger.close(std::move(outcome));
-  enter(request, Ended{now + milliseconds(options_.retain_ms)});
+  enter(request, Ended{});
   ended_.push_back(record_of(request));
   if (ended_.size() > options_.audit_requests) ended_.pop_front();
   publish(request);
-  table_.retain(request);
+  retain_if_over(request, now);
 }
 
-void Admission::forget(Request& request) {
-  for (const auto& subscriber : request.ledger.subscribers()) {
-    unlink(subscriber.connection, request.id);
-    emit(subscriber.connection,
-         Failed{request.id, 408, "client_too_slow",
-                "The answer was complete, but the client did not read it in time."});
+// Choices are remembered and forgotten together: a client resumes them all or none.
+void Admission::retain_if_over(const Request& request, TimePoint now) {
+  const auto choices = table_.choices_of(request);
+  const auto over = [](const Request* choice) { return choice->phase() == Phase::ended; };
+  if (!std::all_of(choices.begin(), choices.end(), over)) return;
+  for (Request* choice : choices) {
+    enter(*choice, Ended{now + milliseconds(options_.retain_ms)});
+    table_.retain(*choice);
   }
-  table_.erase(request.id);
+}
+
+void Admission::forget(const Request& request) {
+  const Outcome too_slow{
+      .status = 408,
+      .code = "client_too_slow",
+      .message = "The answer was complete, but the client did not read it in time."};
+  for (const Request* choice : table_.choices_of(request)) {
+    for (const auto& subscriber : choice->ledger.subscribers()) {
+      unlink(subscriber.connection, choice->id);
+      emit_failed(subscriber.connection, *choice, too_slow);
+    }
+    table_.erase(choice->id);
+  }
+}
+
+void Admission::emit_accepted(ConnectionId connection, const Request& first) {
+  emit(connection, Accepted{first.id, first.model, first.sampling.seed, first.choices});
 }
 
 void Admission::emit_ending(ConnectionId connection, const Request& request) {
   const Outcome& outcome = *request.ledger.outcome();
-  if (outcome.failed()) {
-    return emit(connection, Failed{request.id, outcome.status, outcome.code, outcome.message});
-  }
-  emit(connection, Done{request.id, outcome.finish_reason, request.ledger.usage(),
-                        request.epoch.value, request.same_numerics});
+  if (outcome.failed()) return emit_failed(connection, request, outcome);
+  emit(connection, Done{request.public_id(), outcome.finish_reason, request.ledger.usage(),
+                        request.epoch.value, request.same_numerics, request.choice()});
+}
+
+void Admission::emit_failed(ConnectionId connection, const Request& request,
+                            const Outcome& outcome) {
+  emit(connection, Failed{request.public_id(), outcome.status, outcome.code, outcome.message,
+                          request.choice()});
 }
 
 void Admission::emit(ConnectionId connection, ClientEvent event) {

@@ -54,7 +54,7 @@ void AdmissionShell::cancel(ConnectionId connection, const std::string& tenant, 
 void AdmissionShell::resume(ConnectionId connection, const std::string& tenant, RequestId request,
                             const std::vector<TokenIndex>& next) {
   turn([=, this](TimePoint now, mesh::Outbox& out) {
-    core_.resume(connection, tenant, request, next.empty() ? TokenIndex{} : next.front(), now, out);
+    core_.resume(connection, tenant, request, next, now, out);
   });
 }
 

@@ -53,12 +53,27 @@ std::vector<mesh::Figure> Admission::figures() const {
 }
 
 std::string Admission::request_json(const std::string& tenant, RequestId id) const {
-  if (const Request* request = table_.find(id)) {
-    return request->tenant == tenant ? to_json(record_of(*request)) : std::string();
+  std::vector<AuditRecord> choices;
+  if (const Request* first = find_for(tenant, id)) {
+    for (const Request* choice : table_.choices_of(*first)) choices.push_back(record_of(*choice));
+  } else {
+    choices = recorded(tenant, id);
   }
-  const auto ended = std::find_if(ended_.rbegin(), ended_.rend(),
-                                  [&](const AuditRecord& record) { return record.id == id; });
-  return ended != ended_.rend() && ended->tenant == tenant ? to_json(*ended) : std::string();
+  return choices.empty() ? std::string() : to_json(choices);
+}
+
+// Of a request that is forgotten: what the audit still has of it.
+std::vector<AuditRecord> Admission::recorded(const std::string& tenant, RequestId id) const {
+  std::vector<AuditRecord> choices;
+  for (const AuditRecord& record : ended_) {
+    const bool of_it = choice_id(id, record.choice) == record.id;
+    if (of_it && record.tenant == tenant) choices.push_back(record);
+  }
+  const auto by_choice = [](const AuditRecord& a, const AuditRecord& b) {
+    return a.choice < b.choice;
+  };
+  std::sort(choices.begin(), choices.end(), by_choice);
+  return choices;
 }
 
 std::string Admission::audit() const {

@@ -28,6 +28,7 @@ Json json_of(const AuditRecord& record) {
             {"tier", name_of(record.tier)},          {"state", record.state},
             {"prompt_tokens", record.prompt_tokens}, {"tokens", record.tokens},
             {"epoch", record.epoch.value},           {"epochs", std::move(epochs)}};
+  if (record.choices > 1) json["choice"] = record.choice;
   if (!record.code.empty()) json["code"] = record.code;
   if (!record.message.empty()) json["message"] = record.message;
   return json;
@@ -64,6 +65,8 @@ Json find_problems(const AuditInput& input, const std::array<std::uint64_t, phas
 
 AuditRecord record_of(const Request& request) {
   AuditRecord record{.id = request.id,
+                     .choice = request.choice(),
+                     .choices = request.choices,
                      .tenant = request.tenant,
                      .tier = request.tier,
                      .state = std::string(name_of(request.phase())),
@@ -79,7 +82,12 @@ AuditRecord record_of(const Request& request) {
   return record;
 }
 
-std::string to_json(const AuditRecord& record) { return dump(json_of(record)); }
+std::string to_json(const std::vector<AuditRecord>& choices) {
+  if (choices.size() == 1) return dump(json_of(choices.front()));
+  Json json{{"id", choices.front().id.to_string()}, {"choices", Json::array()}};
+  for (const AuditRecord& record : choices) json["choices"].push_back(json_of(record));
+  return dump(json);
+}
 
 std::string audit_json(const AuditInput& input) {
   const auto counts = count_phases(input.table);

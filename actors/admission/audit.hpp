@@ -14,6 +14,7 @@ namespace aorta::admission {
 // What stays of a request when its ledger is forgotten: no prompt and no text.
 struct AuditRecord {
   RequestId id;
+  std::uint32_t choice = 0, choices = 1;
   std::string tenant;
   mesh::Tier tier{};
   std::string state;  // a phase; of the ended the outcome
@@ -24,7 +25,8 @@ struct AuditRecord {
   std::vector<EpochRecord> epochs;
 };
 AuditRecord record_of(const Request& request);
-std::string to_json(const AuditRecord& record);
+// Of all choices of a request: {id, choices: [record…]}; of the only one its record.
+std::string to_json(const std::vector<AuditRecord>& choices);
 
 struct AuditInput {
   const mesh::PeerId& self;

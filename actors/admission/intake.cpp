@@ -54,8 +54,8 @@ Rejected prompt_too_long(const GenerateRequest& request, std::size_t tokens, std
                             tokens, context));
 }
 
-std::variant<std::vector<TokenId>, Rejected> to_ids(const GenerateRequest& request,
-                                                    const engine::TextModel& model) {
+std::variant<Intake, Rejected> to_ids(const GenerateRequest& request,
+                                      const engine::TextModel& model) {
   if (!request.messages.empty()) {
     auto rendered = model.render(request.messages, true);
     if (!rendered.ok()) {
@@ -63,14 +63,17 @@ std::variant<std::vector<TokenId>, Rejected> to_ids(const GenerateRequest& reque
           request.id, "invalid_messages", "messages",
           "The model's chat template refuses this conversation: " + rendered.error().message);
     }
-    return model.encode(*rendered, true, false);  // the template writes the special tokens itself
+    const bool thinks = model.thinks();
+    return Intake{
+        .prompt = model.encode(*rendered, true, false),  // with its special tokens
+        .reasoning = thinks ? engine::reasoning_after(*rendered) : engine::Reasoning::never};
   }
-  if (request.prompt) return model.encode(*request.prompt, true, true);
+  if (request.prompt) return Intake{.prompt = model.encode(*request.prompt, true, true)};
   const auto same = [](TokenId id) { return id; };
   if (const auto id = outsider(request.prompt_ids, model, same)) {
     return unknown_id(request, model, *id, "prompt_ids");
   }
-  return request.prompt_ids;
+  return Intake{.prompt = request.prompt_ids};
 }
 
 }  // namespace
@@ -94,7 +97,7 @@ std::variant<Intake, Rejected> take_in(const GenerateRequest& request,
   }
   auto encoded = to_ids(request, model);
   if (auto* refusal = std::get_if<Rejected>(&encoded)) return std::move(*refusal);
-  Intake intake{std::move(std::get<0>(encoded)), 0};
+  auto& intake = std::get<Intake>(encoded);
   const std::size_t tokens = intake.prompt.size();
   if (tokens == 0) {
     return refuse(request.id, "empty_prompt", field,

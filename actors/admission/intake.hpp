@@ -12,6 +12,7 @@ namespace aorta::admission {
 struct Intake {
   std::vector<TokenId> prompt;
   std::uint32_t max_tokens = 0;
+  engine::Reasoning reasoning = engine::Reasoning::never;
 };
 
 // Text that cannot fit the context is refused by its bytes, before it is tokenised. In a rendered

@@ -11,23 +11,22 @@ const std::string& Outcome::name() const {
   return failed() ? failed_name : finish_reason;
 }
 
-Ledger::Ledger(std::vector<TokenId> prompt, std::uint32_t max_tokens,
-               std::shared_ptr<const engine::TextModel> model,
-               std::vector<std::string> stop_strings)
-    : prompt_(std::move(prompt)),
-      max_tokens_(max_tokens),
-      model_(model),
-      text_(std::move(model), std::move(stop_strings)) {}
+Ledger::Ledger(Terms terms)
+    : prompt_(std::make_shared<const std::vector<TokenId>>(std::move(terms.prompt))),
+      max_tokens_(terms.max_tokens),
+      model_(std::move(terms.model)),
+      text_(model_, std::move(terms.stop_strings), terms.reasoning) {}
 
 Usage Ledger::usage() const {
-  return {.prompt_tokens = static_cast<std::uint32_t>(prompt_.size()),
-          .completion_tokens = next().value};
+  return {.prompt_tokens = static_cast<std::uint32_t>(prompt_->size()),
+          .completion_tokens = next().value,
+          .reasoning_tokens = text_.reasoning_tokens()};
 }
 
 std::size_t Ledger::size_bytes() const {
-  return sizeof(Ledger) + prompt_.capacity() * sizeof(TokenId) +
-         generated_.capacity() * sizeof(TokenId) + text_ends_.capacity() * sizeof(std::uint32_t) +
-         text_.text().capacity();
+  return sizeof(Ledger) + prompt_->capacity() * sizeof(TokenId) +
+         generated_.capacity() * sizeof(TokenId) + sizes_.capacity() * sizeof(TextSize) +
+         text_.text().capacity() + text_.reasoning().capacity();
 }
 
 bool Ledger::knows(std::span<const TokenId> ids) const {
@@ -44,7 +43,7 @@ mesh::Finish Ledger::append(std::span<const TokenId> ids, mesh::Finish finish) {
     generated_.push_back(ids[i]);
     const bool is_stop_id = last && finish == mesh::Finish::stop;
     const bool stop_string = !is_stop_id && text_.append(ids[i]);
-    text_ends_.push_back(static_cast<std::uint32_t>(text_.text().size()));
+    sizes_.push_back(size());
     if (stop_string) {
       ended = mesh::Finish::stop;
     } else if (last) {
@@ -58,7 +57,7 @@ mesh::Finish Ledger::append(std::span<const TokenId> ids, mesh::Finish finish) {
   if (ended != mesh::Finish::none && !text_.stopped()) {
     text_.finish();
     // What was withheld belongs to the last id: text stays a function of ids and finish alone.
-    if (!text_ends_.empty()) text_ends_.back() = static_cast<std::uint32_t>(text_.text().size());
+    if (!sizes_.empty()) sizes_.back() = size();
   }
   return ended;
 }
@@ -68,14 +67,19 @@ void Ledger::close(Outcome outcome) {
   outcome_ = std::move(outcome);
 }
 
-std::size_t Ledger::text_end(TokenIndex next) const {
-  return next.value == 0 ? 0 : text_ends_[next.value - 1];
+TextSize Ledger::size() const {
+  return {static_cast<std::uint32_t>(text_.reasoning().size()),
+          static_cast<std::uint32_t>(text_.text().size())};
+}
+
+TextSize Ledger::size_before(TokenIndex next) const {
+  return next.value == 0 ? TextSize{} : sizes_[next.value - 1];
 }
 
 void Ledger::attach(ConnectionId connection, TokenIndex next) {
   AORTA_CHECK(next <= this->next(), "a subscriber cannot be ahead of the ledger");
   detach(connection);
-  subscribers_.push_back({connection, next, text_end(next)});
+  subscribers_.push_back({connection, next, size_before(next)});
 }
 
 bool Ledger::detach(ConnectionId connection) {
@@ -84,15 +88,21 @@ bool Ledger::detach(ConnectionId connection) {
          }) > 0;
 }
 
-std::optional<Delta> Ledger::take_delta(RequestId request, Subscriber& subscriber) const {
-  const std::size_t text_size = text_end(next());
-  if (subscriber.next == next() && subscriber.text_sent == text_size) return std::nullopt;
-  Delta delta{request,
-              subscriber.next,
-              {generated_.begin() + subscriber.next.value, generated_.end()},
-              text_.text().substr(subscriber.text_sent, text_size - subscriber.text_sent)};
+bool Ledger::subscribed(ConnectionId connection) const {
+  return std::any_of(subscribers_.begin(), subscribers_.end(),
+                     [&](const Subscriber& one) { return one.connection == connection; });
+}
+
+std::optional<Delta> Ledger::take_delta(Subscriber& subscriber) const {
+  const TextSize end = size_before(next());
+  if (subscriber.next == next() && subscriber.sent == end) return std::nullopt;
+  Delta delta{.first = subscriber.next,
+              .ids = {generated_.begin() + subscriber.next.value, generated_.end()},
+              .text = text_.text().substr(subscriber.sent.text, end.text - subscriber.sent.text),
+              .reasoning = text_.reasoning().substr(subscriber.sent.reasoning,
+                                                    end.reasoning - subscriber.sent.reasoning)};
   subscriber.next = next();
-  subscriber.text_sent = text_size;
+  subscriber.sent = end;
   return delta;
 }
 

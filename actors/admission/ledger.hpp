@@ -2,6 +2,7 @@
 // What a request was answered, and who was told how much of it: every generated id with its index,
 // the text each id released, the outcome (set exactly once), the subscribers and their cursors. The
 // only authority on what was delivered.
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,18 +21,30 @@ struct Outcome {
   const std::string& name() const;  // the finish reason, or "failed"
 };
 
+struct TextSize {  // bytes of the two texts of an answer
+  std::uint32_t reasoning = 0, text = 0;
+  bool operator==(const TextSize&) const = default;
+};
+
 struct Subscriber {
   ConnectionId connection;
-  TokenIndex next;            // the first id not delivered to it
-  std::size_t text_sent = 0;  // bytes of the text delivered to it
+  TokenIndex next;  // the first id not delivered to it
+  TextSize sent;    // what was delivered to it
 };
 
 class Ledger {
  public:
-  Ledger(std::vector<TokenId> prompt, std::uint32_t max_tokens,
-         std::shared_ptr<const engine::TextModel> model, std::vector<std::string> stop_strings);
+  struct Terms {  // of the request
+    std::vector<TokenId> prompt;
+    std::uint32_t max_tokens = 0;
+    std::shared_ptr<const engine::TextModel> model;
+    std::vector<std::string> stop_strings;
+    engine::Reasoning reasoning = engine::Reasoning::never;
+  };
+  // Copies share the prompt.
+  explicit Ledger(Terms terms);
 
-  const std::vector<TokenId>& prompt() const { return prompt_; }
+  const std::vector<TokenId>& prompt() const { return *prompt_; }
   const std::vector<TokenId>& generated() const { return generated_; }
   const std::string& text() const { return text_.text(); }
   TokenIndex next() const { return TokenIndex{static_cast<std::uint32_t>(generated_.size())}; }
@@ -55,15 +68,17 @@ class Ledger {
   bool detach(ConnectionId connection);  // false: was not attached
   std::vector<Subscriber>& subscribers() { return subscribers_; }
   const std::vector<Subscriber>& subscribers() const { return subscribers_; }
-  // What the subscriber has not got; its cursor moves to the end.
-  std::optional<Delta> take_delta(RequestId request, Subscriber& subscriber) const;
+  bool subscribed(ConnectionId connection) const;
+  // What the subscriber has not got, but for whose it is; its cursor moves to the end.
+  std::optional<Delta> take_delta(Subscriber& subscriber) const;
 
  private:
-  std::size_t text_end(TokenIndex next) const;  // bytes of text released by the ids before `next`
+  TextSize size() const;  // of all text so far
+  TextSize size_before(TokenIndex next) const;
 
-  std::vector<TokenId> prompt_;
+  std::shared_ptr<const std::vector<TokenId>> prompt_;
   std::vector<TokenId> generated_;
-  std::vector<std::uint32_t> text_ends_;  // size of the text after each generated id
+  std::vector<TextSize> sizes_;  // after each generated id
   std::uint32_t max_tokens_;
   std::shared_ptr<const engine::TextModel> model_;
   engine::TextStream text_;

@@ -21,9 +21,12 @@ struct AdmissionOptions {
   std::uint32_t default_timeout_ms = 600'000;
   // A longer one is cut to this.
   std::uint32_t max_timeout_ms = 3'600'000;
+  // Answers that one request may ask for.
+  std::uint32_t max_choices = 16;
 
   // ── How much is taken ──────────────────────────────────────────────────────────────────────
-  // Requests not ended, in all: bounds memory whatever the load.
+  // Requests not ended, in all: bounds memory whatever the load. Each choice counts, here and in
+  // all that follows.
   std::uint32_t open_requests = 2048;
   // Of these, of one tenant.
   std::uint32_t open_per_tenant = 1024;

@@ -1,5 +1,7 @@
 #pragma once
-// One request from its arrival to the end of its retention, and the one state it is in.
+// One request from its arrival to the end of its retention, and the one state it is in. A request
+// for several choices is as many of these: each has its own ledger, epochs and end, as if it were
+// alone. Their ids follow each other; clients know the first one's only.
 //
 //   held ──▶ queued ◀──▶ placed          held: not accepted yet, no executor is ready
 //             │  ▲          │            queued: at the scheduler
@@ -34,7 +36,7 @@ struct Parked {
   TimePoint until;
 };
 struct Ended {
-  TimePoint forget_at;
+  TimePoint forget_at = never;  // known when all its choices have ended
 };
 using State = std::variant<Held, Queued, Placed, Parked, Ended>;
 enum class Phase : std::uint8_t { held, queued, placed, parked, ended };  // State's index
@@ -52,11 +54,17 @@ struct EpochRecord {
 };
 inline constexpr std::size_t epoch_records = 16;  // the latest are kept
 
+// The id of a choice of the request that clients know as `request`.
+constexpr RequestId choice_id(RequestId request, std::uint32_t choice) {
+  return {request.high, request.low + choice};
+}
+
 struct Request {
   RequestId id;
+  std::uint32_t choices = 1;  // of which this is number choice()
   std::string tenant;
   std::string model;
-  std::string idempotency_key;
+  std::string idempotency_key;  // the first choice's: it stands for all
   std::string body_digest;
   mesh::Tier tier{};
   mesh::Determinism determinism{};
@@ -80,10 +88,14 @@ struct Request {
   std::string numerics_id;  // of the tokens so far
   bool same_numerics = true;
 
+  std::uint32_t choice() const { return sampling.choice; }
+  RequestId public_id() const { return {id.high, id.low - choice()}; }
   Phase phase() const { return static_cast<Phase>(state.index()); }
   bool accepted() const { return phase() != Phase::held; }
   Placed* placed() { return std::get_if<Placed>(&state); }
   const Placed* placed() const { return std::get_if<Placed>(&state); }
+  // Nothing has come of this epoch: its clients get signs of life instead.
+  bool waits() const { return phase() == Phase::queued || (placed() && !placed()->heard); }
   mesh::RequestKey key() const { return {id, epoch}; }
   void begin_epoch_record();
   mesh::OpenRequest open(TimePoint now) const;  // as the scheduler is told

@@ -28,6 +28,14 @@ Request* RequestTable::find_key(const std::string& tenant, const std::string& id
   return it == keys_.end() ? nullptr : find(it->second);
 }
 
+std::vector<Request*> RequestTable::choices_of(const Request& choice) const {
+  std::vector<Request*> choices(choice.choices);
+  for (std::uint32_t i = 0; i < choice.choices; ++i) {
+    choices[i] = requests_.at(choice_id(choice.public_id(), i)).get();
+  }
+  return choices;
+}
+
 void RequestTable::erase(RequestId id) {
   auto it = requests_.find(id);
   if (it == requests_.end()) return;

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "actors/admission/request.hpp"
 
@@ -21,6 +22,8 @@ class RequestTable {
   Request* find(RequestId id);
   const Request* find(RequestId id) const;
   Request* find_key(const std::string& tenant, const std::string& idempotency_key);
+  // All choices of the request of which this is one, the first one first.
+  std::vector<Request*> choices_of(const Request& choice) const;
   void erase(RequestId id);
   const std::map<RequestId, std::unique_ptr<Request>>& all() const { return requests_; }
 

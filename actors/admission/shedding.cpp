@@ -33,8 +33,8 @@ const mesh::SchedulerBeat* Shedding::figures(TimePoint now) const {
   return beat_known_ && now - beat_at_ <= stale ? &beat_ : nullptr;
 }
 
-void Shedding::taken(TimePoint now) {
-  if (figures(now) == nullptr) ++blind_;
+void Shedding::taken(std::uint32_t choices, TimePoint now) {
+  if (figures(now) == nullptr) blind_ += choices;
 }
 
 Verdict Shedding::refuse(int status, std::string code, std::string message, double wait_ms,
@@ -50,31 +50,32 @@ Verdict Shedding::refuse(int status, std::string code, std::string message, doub
   return verdict;
 }
 
-Verdict Shedding::judge(const std::string& tenant, mesh::Tier tier, Duration remaining,
-                        TimePoint now, std::uint64_t jitter) const {
-  if (open_ >= options_.open_requests) {
+Verdict Shedding::judge(const Demand& demand, TimePoint now) const {
+  if (open_ + demand.choices > options_.open_requests) {
     return refuse(503, "queue_full",
-                  fmt::format("All {} places for open requests are taken. Try again later.",
-                              options_.open_requests),
-                  0, jitter);
+                  fmt::format("{} of {} places for open requests are taken, and this one needs {}. "
+                              "Try again later.",
+                              open_, options_.open_requests, demand.choices),
+                  0, demand.jitter);
   }
-  auto load = tenants_.find(tenant);
-  if (load != tenants_.end() && load->second.open >= options_.open_per_tenant) {
+  auto load = tenants_.find(demand.tenant);
+  const std::uint32_t own = load == tenants_.end() ? 0 : load->second.open;
+  if (own + demand.choices > options_.open_per_tenant) {
     return refuse(429, "tenant_queue_full",
-                  fmt::format("Tenant '{}' has {} open requests, the most it may have. Wait for "
-                              "one to end.",
-                              tenant, load->second.open),
-                  0, jitter);
+                  fmt::format("Tenant '{}' has {} open requests, {} are the most it may have, and "
+                              "this one counts {}. Wait for one to end.",
+                              demand.tenant, own, options_.open_per_tenant, demand.choices),
+                  0, demand.jitter);
   }
   const mesh::SchedulerBeat* beat = figures(now);
   if (beat == nullptr) {
-    if (blind_ < options_.blind_requests) return {};
+    if (blind_ + demand.choices <= options_.blind_requests) return {};
     return refuse(503, "scheduler_silent",
                   "The scheduler has not been heard from lately, and no more requests are taken "
                   "without it. Try again later.",
-                  0, jitter);
+                  0, demand.jitter);
   }
-  return judge_figures(*beat, tenant, tier, remaining, jitter);
+  return judge_figures(*beat, demand);
 }
 
 Verdict Shedding::judge_held(TimePoint now) const {
@@ -91,10 +92,10 @@ Verdict Shedding::judge_executors(const mesh::SchedulerBeat& beat) const {
                 0, 0);
 }
 
-Verdict Shedding::judge_figures(const mesh::SchedulerBeat& beat, const std::string& tenant,
-                                mesh::Tier tier, Duration remaining, std::uint64_t jitter) const {
-  const double most_wait_ms =
-      std::min<double>(options_.max_wait_ms[index_of(tier)], static_cast<double>(to_ms(remaining)));
+Verdict Shedding::judge_figures(const mesh::SchedulerBeat& beat, const Demand& demand) const {
+  const mesh::Tier tier = demand.tier;
+  const double most_wait_ms = std::min<double>(options_.max_wait_ms[index_of(tier)],
+                                               static_cast<double>(to_ms(demand.remaining)));
   Verdict verdict = judge_executors(beat);
   if (verdict.kind == Verdict::Kind::refuse) return verdict;
   if (verdict.kind == Verdict::Kind::hold) {
@@ -108,37 +109,39 @@ Verdict Shedding::judge_figures(const mesh::SchedulerBeat& beat, const std::stri
     const std::uint64_t urgent =
         std::max<std::uint64_t>(of_tier(beat.queued, 0) + of_tier(beat.running, 0),
                                 count(Phase::queued, tier) + count(Phase::placed, tier));
-    if (urgent * 100 >= slots * options_.urgent_share_percent) {
+    if ((urgent + demand.choices - 1) * 100 >= slots * options_.urgent_share_percent) {
       return refuse(503, "urgent_tier_full",
                     fmt::format("{} urgent requests are open, and no more than {} % of {} slots "
                                 "are theirs. Try again later or ask for tier high.",
                                 urgent, options_.urgent_share_percent, slots),
-                    60e3 / std::max(1u, beat.starts_per_minute), jitter);
+                    60e3 / std::max(1u, beat.starts_per_minute), demand.jitter);
     }
   }
-  const double wait_ms = predicted_wait_ms(beat, tenant, tier);
+  const double wait_ms = predicted_wait_ms(beat, demand);
   if (wait_ms > most_wait_ms) {
     return refuse(503, "overloaded",
                   fmt::format("Too many requests wait: this one would start in about {:.0f} s, and "
                               "{:.0f} s is the most it may wait. Try again later.",
                               wait_ms / 1e3, most_wait_ms / 1e3),
-                  wait_ms - most_wait_ms, jitter);
+                  wait_ms - most_wait_ms, demand.jitter);
   }
   return {};
 }
 
-// In starts of a request each: the tenant's own queue, which shares its tier with the other active
-// tenants, and everything in higher tiers. Tenants are known of this admission alone, tiers of all.
-double Shedding::predicted_wait_ms(const mesh::SchedulerBeat& beat, const std::string& tenant,
-                                   mesh::Tier tier) const {
+// Until the last choice starts, in starts of a request each: the tenant's own queue, which shares
+// its tier with the other active tenants, and everything in higher tiers. Tenants are known of this
+// admission alone, tiers of all.
+double Shedding::predicted_wait_ms(const mesh::SchedulerBeat& beat, const Demand& demand) const {
   if (beat.starts_per_minute == 0) return 0;  // not measured yet: the limits alone hold
+  const std::size_t tier = index_of(demand.tier);
   std::uint64_t ahead = 0;
-  for (std::size_t higher = 0; higher < index_of(tier); ++higher) {
+  for (std::size_t higher = 0; higher < tier; ++higher) {
     ahead += std::max(of_tier(beat.queued, higher), counts_[index_of(Phase::queued)][higher]);
   }
-  auto load = tenants_.find(tenant);
-  const std::uint64_t own = load == tenants_.end() ? 0 : load->second.queued[index_of(tier)];
-  ahead += own * std::max(1u, active_tenants_[index_of(tier)]);
+  auto load = tenants_.find(demand.tenant);
+  const std::uint64_t own =
+      (load == tenants_.end() ? 0 : load->second.queued[tier]) + (demand.choices - 1);
+  ahead += own * std::max(1u, active_tenants_[tier]);
   ahead -= std::min<std::uint64_t>(ahead, beat.slots_free);
   return static_cast<double>(ahead) * 60e3 / beat.starts_per_minute;
 }

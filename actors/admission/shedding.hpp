@@ -20,6 +20,15 @@ struct Verdict {
   std::uint32_t retry_after_ms = 0;
 };
 
+// What is judged of a request: each of its choices takes a place and a slot.
+struct Demand {
+  const std::string& tenant;
+  mesh::Tier tier{};
+  std::uint32_t choices = 1;
+  Duration remaining{};      // to its deadline
+  std::uint64_t jitter = 0;  // any number; spreads the retries of many
+};
+
 class Shedding {
  public:
   explicit Shedding(const AdmissionOptions& options);
@@ -28,12 +37,10 @@ class Shedding {
   // The latest figures, if they can still be trusted.
   const mesh::SchedulerBeat* figures(TimePoint now) const;
 
-  // `remaining`: to the request's deadline. `jitter`: any number; spreads the retries of many.
-  Verdict judge(const std::string& tenant, mesh::Tier tier, Duration remaining, TimePoint now,
-                std::uint64_t jitter) const;
+  Verdict judge(const Demand& demand, TimePoint now) const;
   // Of requests that are held: need they be any longer, or is there nothing to wait for?
   Verdict judge_held(TimePoint now) const;
-  void taken(TimePoint now);  // one more request, after judge() said so
+  void taken(std::uint32_t choices, TimePoint now);  // after judge() said so
 
   // Each request is counted in the one phase it is in; ended ones are not counted.
   void entered(const Request& request);
@@ -50,10 +57,8 @@ class Shedding {
   Verdict refuse(int status, std::string code, std::string message, double wait_ms,
                  std::uint64_t jitter) const;
   Verdict judge_executors(const mesh::SchedulerBeat& beat) const;
-  Verdict judge_figures(const mesh::SchedulerBeat& beat, const std::string& tenant, mesh::Tier tier,
-                        Duration remaining, std::uint64_t jitter) const;
-  double predicted_wait_ms(const mesh::SchedulerBeat& beat, const std::string& tenant,
-                           mesh::Tier tier) const;
+  Verdict judge_figures(const mesh::SchedulerBeat& beat, const Demand& demand) const;
+  double predicted_wait_ms(const mesh::SchedulerBeat& beat, const Demand& demand) const;
 
   const AdmissionOptions& options_;
   mesh::SchedulerBeat beat_;

@@ -15,6 +15,7 @@ TEST(Options, Admission) {
   SAME(default_max_tokens);
   SAME(default_timeout_ms);
   SAME(max_timeout_ms);
+  SAME(max_choices);
   SAME(open_requests);
   SAME(open_per_tenant);
   SAME(max_wait_ms);

@@ -10,10 +10,34 @@ using Habit = ClientPlan::Habit;
 
 Client::Client(Timeline& timeline, AdmissionProcess& admission, const Oracle& oracle,
                ClientPlan plan)
-    : timeline_(timeline),
-      admission_(admission),
-      plan_(std::move(plan)),
-      expected_(oracle.answer(plan_.request)) {}
+    : timeline_(timeline), admission_(admission), plan_(std::move(plan)) {
+  for (std::uint32_t choice = 0; choice < plan_.request.choices; ++choice) {
+    readings_.push_back({.expected = oracle.answer(plan_.request, choice)});
+  }
+}
+
+bool Client::ended() const {
+  return std::all_of(readings_.begin(), readings_.end(),
+                     [](const Reading& reading) { return !reading.outcome.empty(); });
+}
+
+std::vector<std::string> Client::outcomes() const {
+  std::vector<std::string> outcomes;
+  for (const Reading& reading : readings_) outcomes.push_back(reading.outcome);
+  return outcomes;
+}
+
+std::size_t Client::received() const {
+  std::size_t tokens = 0;
+  for (const Reading& reading : readings_) tokens += reading.ids.size();
+  return tokens;
+}
+
+std::uint32_t Client::epochs() const {
+  std::uint32_t epochs = 0;
+  for (const Reading& reading : readings_) epochs += reading.epochs;
+  return epochs;
+}
 
 void Client::begin() {
   connection_ = admission_.connect([this](const auto& event) { handle(event); });
@@ -29,60 +53,84 @@ void Client::violate(std::string what) {
                            names[static_cast<int>(plan_.habit)], plan_.after_tokens, what);
 }
 
-void Client::end(std::string outcome) {
+Client::Reading& Client::reading_of(std::uint32_t choice) {
+  if (choice < readings_.size()) return readings_[choice];
+  violate(fmt::format("choice {} of {}", choice, readings_.size()));
+  return readings_.front();
+}
+
+void Client::end(Reading& reading, std::string outcome) {
   // A cancel that crosses the end is answered with that end again.
-  const bool answer_to_cancel = plan_.habit == Habit::cancels && shown_ && outcome == outcome_;
-  if (ended() && !answer_to_cancel) return violate(fmt::format("{} after {}", outcome, outcome_));
-  outcome_ = std::move(outcome);
+  const bool answer_to_cancel =
+      plan_.habit == Habit::cancels && shown_ && outcome == reading.outcome;
+  if (!reading.outcome.empty() && !answer_to_cancel) {
+    return violate(fmt::format("{} after {}", outcome, reading.outcome));
+  }
+  reading.outcome = std::move(outcome);
+}
+
+void Client::end_all(const std::string& outcome) {
+  for (Reading& reading : readings_) {
+    if (reading.outcome.empty()) reading.outcome = outcome;
+  }
 }
 
 void Client::handle(const admission::ClientEvent& event) {
   if (const auto* delta = std::get_if<admission::Delta>(&event)) return on_delta(*delta);
   if (const auto* done = std::get_if<admission::Done>(&event)) return on_done(*done);
-  if (std::holds_alternative<admission::Accepted>(event)) {
+  if (const auto* accepted = std::get_if<admission::Accepted>(&event)) {
+    if (accepted->choices != readings_.size()) violate("accepted with another n");
     accepted_ = true;
     if (plan_.after_tokens == 0) show_habit();
   } else if (const auto* rejected = std::get_if<admission::Rejected>(&event)) {
     if (accepted_) violate("rejected after it was accepted: " + rejected->code);
-    end("rejected " + rejected->code);
+    for (Reading& reading : readings_) end(reading, "rejected " + rejected->code);
   } else if (const auto* failed = std::get_if<admission::Failed>(&event)) {
-    end("failed " + failed->code);
+    end(reading_of(failed->choice), "failed " + failed->code);
   }
 }
 
 void Client::on_delta(const admission::Delta& delta) {
+  Reading& reading = reading_of(delta.choice);
   if (!accepted_) violate("tokens before accepted");
-  if (ended()) violate("tokens after the end");
-  if (delta.first.value != ids_.size()) {
-    violate(fmt::format("index {} came after {} tokens", delta.first.value, ids_.size()));
+  if (!reading.outcome.empty()) violate("tokens after the end");
+  if (delta.first.value != reading.ids.size()) {
+    violate(fmt::format("index {} came after {} tokens", delta.first.value, reading.ids.size()));
   }
-  ids_.insert(ids_.end(), delta.ids.begin(), delta.ids.end());
-  text_ += delta.text;
-  if (ids_.size() > expected_.ids.size() ||
-      !std::equal(ids_.begin(), ids_.end(), expected_.ids.begin())) {
-    violate(
-        fmt::format("tokens differ from the undisturbed run's within the first {}", ids_.size()));
+  reading.ids.insert(reading.ids.end(), delta.ids.begin(), delta.ids.end());
+  reading.text += delta.text;
+  compare(reading);
+  if (received() >= plan_.after_tokens) show_habit();
+}
+
+void Client::compare(const Reading& reading) {
+  const Expected& expected = reading.expected;
+  if (reading.ids.size() > expected.ids.size() ||
+      !std::equal(reading.ids.begin(), reading.ids.end(), expected.ids.begin())) {
+    violate(fmt::format("tokens differ from the undisturbed run's within the first {}",
+                        reading.ids.size()));
   }
-  if (!expected_.text.starts_with(text_)) violate("text differs from the undisturbed run's");
-  if (ids_.size() >= plan_.after_tokens) show_habit();
+  if (!expected.text.starts_with(reading.text)) violate("text differs from the undisturbed run's");
 }
 
 void Client::on_done(const admission::Done& done) {
-  epochs_ = done.epochs;
+  Reading& reading = reading_of(done.choice);
+  const Expected& expected = reading.expected;
+  reading.epochs = done.epochs;
   if (done.finish_reason == "stop" || done.finish_reason == "length") {
-    if (done.finish_reason != expected_.finish_reason) {
+    if (done.finish_reason != expected.finish_reason) {
       violate(fmt::format("ended by {}, undisturbed by {}", done.finish_reason,
-                          expected_.finish_reason));
+                          expected.finish_reason));
     }
-    if (ids_ != expected_.ids) {
-      violate(fmt::format("ended with {} of {} tokens", ids_.size(), expected_.ids.size()));
+    if (reading.ids.size() != expected.ids.size()) {
+      violate(fmt::format("ended with {} of {} tokens", reading.ids.size(), expected.ids.size()));
     }
-    if (text_ != expected_.text) violate("ended with another text");
-    if (done.usage.completion_tokens != expected_.ids.size()) violate("usage differs");
+    if (reading.text != expected.text) violate("ended with another text");
+    if (done.usage.completion_tokens != expected.ids.size()) violate("usage differs");
   } else if (done.finish_reason == "cancelled" && plan_.habit != Habit::cancels) {
     violate("cancelled, and nobody had asked for it");
   }
-  end(done.finish_reason);
+  end(reading, done.finish_reason);
 }
 
 void Client::show_habit() {
@@ -112,26 +160,30 @@ void Client::show_habit() {
       return timeline_.after(plan_.pause, [this] { reconnect(); });
     case Habit::vanishes:
       admission_.close(connection_);
-      return end("vanished");
+      return end_all("vanished");
   }
 }
 
 // Resumes where it was, or asks again under its idempotency key and gets the stream from the start.
+// The end of a choice that had ended is told again.
 void Client::reconnect() {
   connection_ = admission_.connect([this](const auto& event) { handle(event); });
   accepted_ = false;
+  for (Reading& reading : readings_) reading.outcome.clear();
   if (plan_.habit == Habit::repeats) {
-    ids_.clear();
-    text_.clear();
+    for (Reading& reading : readings_) reading = {.expected = std::move(reading.expected)};
     admission_.ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
       auto again = plan_.request;
       again.id.high ^= 1;  // a retry is another request, but for its key
       core.generate(connection_, again, now, out);
     });
   } else {
-    admission_.ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
-      core.resume(connection_, plan_.request.tenant, plan_.request.id,
-                  TokenIndex{static_cast<std::uint32_t>(ids_.size())}, now, out);
+    std::vector<TokenIndex> next;
+    for (const Reading& reading : readings_) {
+      next.push_back(TokenIndex{static_cast<std::uint32_t>(reading.ids.size())});
+    }
+    admission_.ask([this, next](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
+      core.resume(connection_, plan_.request.tenant, plan_.request.id, next, now, out);
     });
   }
 }

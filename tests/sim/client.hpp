@@ -3,6 +3,7 @@
 // vanishes. It compares every delivery with the oracle's answer the moment it comes.
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/sim/admission_process.hpp"
 
@@ -21,34 +22,42 @@ class Client {
   Client(Timeline& timeline, AdmissionProcess& admission, const Oracle& oracle, ClientPlan plan);
 
   void begin();
-  bool ended() const { return !outcome_.empty(); }
-  // stop | length | cancelled | timeout | failed CODE | rejected CODE | vanished
-  const std::string& outcome() const { return outcome_; }
+  bool ended() const;
+  // Of each choice: stop | length | cancelled | timeout | failed CODE | rejected CODE | vanished;
+  // empty while it goes on.
+  std::vector<std::string> outcomes() const;
   const ClientPlan& plan() const { return plan_; }
-  std::size_t received() const { return ids_.size(); }
-  std::uint32_t epochs() const { return epochs_; }
+  std::size_t received() const;
+  std::uint32_t epochs() const;
   // The first thing that must not have happened, empty when all is well.
   const std::string& violation() const { return violation_; }
 
  private:
+  struct Reading {  // of one choice
+    Expected expected;
+    std::vector<TokenId> ids;
+    std::string text;
+    std::uint32_t epochs = 0;
+    std::string outcome;
+  };
   void handle(const admission::ClientEvent& event);
   void on_delta(const admission::Delta& delta);
   void on_done(const admission::Done& done);
+  void compare(const Reading& reading);
   void show_habit();
   void reconnect();
-  void end(std::string outcome);
+  void end(Reading& reading, std::string outcome);
+  void end_all(const std::string& outcome);
+  Reading& reading_of(std::uint32_t choice);
   void violate(std::string what);
 
   Timeline& timeline_;
   AdmissionProcess& admission_;
   ClientPlan plan_;
-  Expected expected_;
+  std::vector<Reading> readings_;
   ConnectionId connection_;
   bool accepted_ = false, shown_ = false;
-  std::vector<TokenId> ids_;
-  std::string text_;
-  std::uint32_t epochs_ = 0;
-  std::string outcome_, violation_;
+  std::string violation_;
 };
 
 }  // namespace aorta::sim

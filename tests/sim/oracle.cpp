@@ -7,7 +7,7 @@ namespace aorta::sim {
 Oracle::Oracle(engine::FakeOptions options, std::shared_ptr<const engine::TextModel> model)
     : options_(options), model_(std::move(model)) {}
 
-Expected Oracle::answer(const admission::GenerateRequest& request) const {
+Expected Oracle::answer(const admission::GenerateRequest& request, std::uint32_t choice) const {
   auto stepper = engine::make_stepper(engine::make_fake_runner(options_), {});
   engine::Sequence sequence;
   sequence.key = {request.id, Epoch{1}};
@@ -17,6 +17,7 @@ Expected Oracle::answer(const admission::GenerateRequest& request) const {
   sequence.min_tokens = request.min_tokens;
   if (!request.ignore_eos) sequence.stop_ids = model_->stop_ids();
   sequence.sampling = request.sampling;
+  sequence.sampling.choice = choice;
   AORTA_CHECK(stepper->start(std::move(sequence)).ok(), "a simulated request must be startable");
 
   Expected expected;

@@ -18,7 +18,7 @@ struct Expected {
 class Oracle {
  public:
   Oracle(engine::FakeOptions options, std::shared_ptr<const engine::TextModel> model);
-  Expected answer(const admission::GenerateRequest& request) const;
+  Expected answer(const admission::GenerateRequest& request, std::uint32_t choice) const;
   const std::shared_ptr<const engine::TextModel>& model() const { return model_; }
 
  private:

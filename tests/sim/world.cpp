@@ -129,6 +129,7 @@ ClientPlan World::make_plan(int number) {
   request.ignore_eos = random_.chance(0.3);
   request.sampling.temperature = random_.chance(0.3) ? 0.0f : 0.9f;
   request.sampling.seed = random_.next();
+  if (random_.chance(0.25)) request.choices = static_cast<std::uint32_t>(random_.between(2, 3));
   if (random_.chance(0.3)) request.stop = {"e", "zz"};
   if (plan.habit == Habit::resumes) {
     request.on_disconnect =
@@ -252,7 +253,9 @@ void World::run() {
   }
   for (const auto& client : clients_) {
     if (!client->ended()) violate(client->plan().request.id.to_string() + ": no end in time");
-    ++tally_.outcomes[client->ended() ? client->outcome() : "none"];
+    for (const std::string& outcome : client->outcomes()) {
+      ++tally_.outcomes[outcome.empty() ? "none" : outcome];
+    }
     tally_.tokens += client->received();
     tally_.epochs += client->epochs();
   }

@@ -28,7 +28,7 @@ struct Faults {
 };
 
 struct WorldOptions {
-  int admissions = 2, executors = 3, clients = 12;
+  int admissions = 2, executors = 3, clients = 9;
   std::uint32_t max_tokens = 120;
   Duration arrivals = std::chrono::seconds(2);  // clients come within
   Duration faults_for = std::chrono::seconds(4);

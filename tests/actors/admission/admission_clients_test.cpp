@@ -70,7 +70,7 @@ TEST(AdmissionClients, AnotherTenantFindsNothing) {
   Harness h;
   h.generate(1, h.ask(1));
   h.core.cancel(connection(2), "other", request_id(1), h.now, h.out);
-  h.core.resume(connection(2), "other", request_id(1), TokenIndex{0}, h.now, h.out);
+  h.core.resume(connection(2), "other", request_id(1), {TokenIndex{0}}, h.now, h.out);
   ASSERT_EQ(h.events<Rejected>(2).size(), 2u);
   EXPECT_EQ(h.events<Rejected>(2)[0].status, 404);
   EXPECT_TRUE(h.core.request_json("other", request_id(1)).empty());

@@ -87,8 +87,8 @@ class Harness {
     core.cancel(connection(connection_number), "default", request_id(number), now, out);
   }
   void resume(std::uint64_t connection_number, std::uint64_t number, std::uint32_t next) {
-    core.resume(connection(connection_number), "default", request_id(number), TokenIndex{next}, now,
-                out);
+    core.resume(connection(connection_number), "default", request_id(number), {TokenIndex{next}},
+                now, out);
   }
 
   // Lets time pass, ticking exactly when the core asks for it.

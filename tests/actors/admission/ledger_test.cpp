@@ -16,7 +16,10 @@ std::vector<TokenId> ids(std::string_view text) {
 }
 
 Ledger ledger(std::vector<std::string> stops = {}, std::uint32_t max_tokens = 100) {
-  return Ledger({1, 2, 3}, max_tokens, engine::make_fake_text_model({}), std::move(stops));
+  return Ledger({.prompt = {1, 2, 3},
+                 .max_tokens = max_tokens,
+                 .model = engine::make_fake_text_model({}),
+                 .stop_strings = std::move(stops)});
 }
 
 constexpr ConnectionId one{1}, two{2};
@@ -25,15 +28,15 @@ TEST(Ledger, GivesEachSubscriberEachTokenOnce) {
   Ledger l = ledger();
   l.attach(one, TokenIndex{0});
   l.append(ids("ab"), Finish::none);
-  auto first = l.take_delta({}, l.subscribers()[0]);
+  auto first = l.take_delta(l.subscribers()[0]);
   EXPECT_EQ(first->text, "ab");
-  EXPECT_FALSE(l.take_delta({}, l.subscribers()[0]));
+  EXPECT_FALSE(l.take_delta(l.subscribers()[0]));
   l.attach(two, TokenIndex{1});
   l.append(ids("c"), Finish::none);
-  auto second = l.take_delta({}, l.subscribers()[0]);
+  auto second = l.take_delta(l.subscribers()[0]);
   EXPECT_EQ(second->first, TokenIndex{2});
   EXPECT_EQ(second->text, "c");
-  EXPECT_EQ(l.take_delta({}, l.subscribers()[1])->text, "bc");
+  EXPECT_EQ(l.take_delta(l.subscribers()[1])->text, "bc");
 }
 
 TEST(Ledger, EndsAtAStopStringHoweverTheIdsAreCut) {
@@ -53,11 +56,11 @@ TEST(Ledger, WithheldTextBelongsToTheLastId) {
   Ledger l = ledger({"END"});
   l.attach(one, TokenIndex{0});
   l.append(ids("xE"), Finish::none);
-  EXPECT_EQ(l.take_delta({}, l.subscribers()[0])->text, "x");
+  EXPECT_EQ(l.take_delta(l.subscribers()[0])->text, "x");
   EXPECT_EQ(l.append(ids("N"), Finish::length), Finish::length);
-  EXPECT_EQ(l.take_delta({}, l.subscribers()[0])->text, "EN");
+  EXPECT_EQ(l.take_delta(l.subscribers()[0])->text, "EN");
   l.attach(two, TokenIndex{2});
-  EXPECT_EQ(l.take_delta({}, l.subscribers()[1])->text, "EN");
+  EXPECT_EQ(l.take_delta(l.subscribers()[1])->text, "EN");
 }
 
 TEST(Ledger, TheStopIdIsCountedButGivesNoText) {
@@ -82,7 +85,7 @@ TEST(Ledger, ResumesAtEachIndexWithExactlyTheRest) {
   std::string before;
   for (std::uint32_t next = 0; next <= l.next().value; ++next) {
     l.attach(one, TokenIndex{next});
-    const auto delta = l.take_delta({}, l.subscribers()[0]);
+    const auto delta = l.take_delta(l.subscribers()[0]);
     const std::string rest = delta ? delta->text : "";
     EXPECT_EQ(answer.substr(answer.size() - rest.size()), rest) << next;
     Ledger prefix = ledger();
@@ -98,7 +101,7 @@ TEST(Ledger, AConnectionHasOneCursor) {
   l.attach(one, TokenIndex{2});
   l.attach(one, TokenIndex{0});
   ASSERT_EQ(l.subscribers().size(), 1u);
-  EXPECT_EQ(l.take_delta({}, l.subscribers()[0])->text, "ab");
+  EXPECT_EQ(l.take_delta(l.subscribers()[0])->text, "ab");
   EXPECT_TRUE(l.detach(one));
   EXPECT_FALSE(l.detach(one));
 }

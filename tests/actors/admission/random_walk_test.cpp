@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <tuple>
 
 #include "tests/actors/admission/harness.hpp"
 
@@ -18,7 +19,7 @@ class Walk {
  public:
   explicit Walk(std::uint32_t seed)
       : random_(seed),
-        h_({.open_requests = 12, .park_ms = 700, .retain_ms = 900, .retain_requests = 5}) {
+        h_({.open_requests = 16, .park_ms = 700, .retain_ms = 900, .retain_requests = 5}) {
     for (std::uint64_t n = 1; n <= 3; ++n) h_.join(executor(n));
   }
 
@@ -65,9 +66,13 @@ class Walk {
     request_ = 1 + asked_ - std::min<std::uint64_t>(asked_, pick(10));
     client_ = 1 + pick(6);
     at_ = executor(1 + pick(3), pick(40) == 0 ? 2 : 1);
-    const std::string json = h_.core.request_json("default", request_id(request_));
-    epoch_ = pick(5) == 0 ? pick(4) : number_in(json, "\"epoch\":");
-    next_ = number_in(json, "\"tokens\":");
+    const auto first = first_of_.find(request_);
+    public_ = first == first_of_.end() ? request_ : first->second;
+    const std::string json = h_.core.request_json("default", request_id(public_));
+    const auto record = json.rfind("\"id\":\"" + request_id(request_).to_string());
+    const std::string of_choice = record == std::string::npos ? "" : json.substr(record);
+    epoch_ = pick(5) == 0 ? pick(4) : number_in(of_choice, "\"epoch\":");
+    next_ = number_in(of_choice, "\"tokens\":");
   }
   static std::uint32_t number_in(const std::string& json, const std::string& name) {
     const auto at = json.find(name);
@@ -78,6 +83,10 @@ class Walk {
 
   void ask() {
     auto ask = h_.ask(++asked_);
+    ask.choices = pick(5) == 0 ? 2 + pick(2) : 1;
+    for (const std::uint64_t first = asked_; asked_ < first + ask.choices - 1;) {
+      first_of_[++asked_] = first;
+    }
     ask.max_tokens = 1 + pick(30);
     ask.timeout_ms = 500 + pick(5000);
     ask.tier = static_cast<mesh::Tier>(pick(3));
@@ -102,9 +111,9 @@ class Walk {
       case 0:
         return h_.gone(client_);
       case 1:  // by a connection of its own, which alone is answered
-        return h_.cancel(1000u + static_cast<std::uint64_t>(number), request_);
+        return h_.cancel(1000u + static_cast<std::uint64_t>(number), public_);
       case 2:
-        return h_.resume(client_, request_, pick(8));
+        return h_.resume(client_, public_, pick(8));
       default:
         return h_.core.hold(connection(client_), pick(3) == 0, h_.now, h_.out);
     }
@@ -130,16 +139,18 @@ class Walk {
     h_.collect();
     for (const auto& [to, event] : h_.told) {
       if (const auto* accepted = std::get_if<Accepted>(&event)) {
-        streams_.erase({to, accepted->request});  // a new reading of it
+        for (std::uint32_t choice = 0; choice < accepted->choices; ++choice) {
+          streams_.erase({to, accepted->request, choice});  // a new reading of it
+        }
       } else if (const auto* delta = std::get_if<Delta>(&event)) {
-        auto [stream, fresh] =
-            streams_.try_emplace({to, delta->request}, Stream{delta->first.value, 0});
+        auto [stream, fresh] = streams_.try_emplace({to, delta->request, delta->choice},
+                                                    Stream{delta->first.value, 0});
         ASSERT_EQ(stream->second.next, delta->first.value) << "a gap or a duplicate";
         ASSERT_EQ(stream->second.endings, 0) << "a token after the end";
         stream->second.next += static_cast<std::uint32_t>(delta->ids.size());
         delivered_ += delta->ids.size();
       } else if (const auto* done = std::get_if<Done>(&event)) {
-        ASSERT_EQ((++streams_[{to, done->request}].endings), 1) << "ended twice";
+        ASSERT_EQ((++streams_[{to, done->request, done->choice}].endings), 1) << "ended twice";
         ++ended_;
       }
     }
@@ -153,10 +164,11 @@ class Walk {
   };
   std::mt19937 random_;
   Harness h_;
-  std::uint64_t asked_ = 0, request_ = 0, client_ = 0;
+  std::uint64_t asked_ = 0, request_ = 0, public_ = 0, client_ = 0;
+  std::map<std::uint64_t, std::uint64_t> first_of_;  // choices but the first: whose they are
   std::uint32_t epoch_ = 0, next_ = 0;
   mesh::PeerId at_;
-  std::map<std::pair<ConnectionId, RequestId>, Stream> streams_;
+  std::map<std::tuple<ConnectionId, RequestId, std::uint32_t>, Stream> streams_;
   std::uint64_t ended_ = 0, delivered_ = 0;
 };
 
