@@ -173,8 +173,10 @@ class Mesh:
     def zmq_address(self):
         return f"tcp://127.0.0.1:{self.base + 1}"
 
-    def client(self, silence_s=PATIENCE_S):
-        return aorta.Client(self.zmq_address, silence_s=silence_s)
+    def client(self, **arguments):
+        """A client that retries nothing, unless told otherwise: what it gets, the mesh did."""
+        arguments = {"silence_s": PATIENCE_S, "retries": 0, **arguments}
+        return aorta.Client(self.zmq_address, **arguments)
 
     def http(self, method, path, body=None, headers=None, port=0):
         """One HTTP exchange: (status, headers, body as text)."""

@@ -1,0 +1,283 @@
+"""What is asked and what comes of it: one state machine, whether its reader blocks or awaits.
+
+A Call is one exchange with the server. It knows what to send at first and what to send when the
+connection had to be made anew; replies wait in it until its reader takes them. No input or output
+happens in this file.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from typing import (Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple, TypedDict,
+                    Union)
+
+from .errors import AnswerLost, AortaError, ConnectionLost, Failed, Rejected
+
+Body = Dict[str, Any]
+NextIndex = Union[int, List[int]]  # one for each choice
+
+
+class Message(TypedDict, total=False):
+    """One of a conversation, as OpenAI's: role is system, developer, user or assistant."""
+
+    role: str
+    content: Any
+
+
+class Fields(TypedDict, total=False):
+    """What a request may say, beside its question; docs/protocol.md has all. None is not sent."""
+
+    model: Optional[str]  # a served model's id; the default model if not said
+    prompt: Union[str, Sequence[int], None]  # raw text or ids, without a chat template
+    n: Optional[int]  # answers to the same question
+    max_tokens: Optional[int]
+    min_tokens: Optional[int]
+    temperature: Optional[float]  # 0 always takes the likeliest token
+    top_p: Optional[float]
+    top_k: Optional[int]
+    min_p: Optional[float]
+    presence_penalty: Optional[float]
+    frequency_penalty: Optional[float]
+    repetition_penalty: Optional[float]
+    logit_bias: Optional[Mapping[str, float]]  # by token id
+    logprobs: Optional[bool]
+    top_logprobs: Optional[int]
+    seed: Optional[int]  # the same seed gives the same answer
+    stop: Union[str, Sequence[str], None]
+    ignore_eos: Optional[bool]
+    tier: Optional[str]  # urgent, high or normal
+    tenant_class: Optional[str]
+    timeout_ms: Optional[int]
+    determinism: Optional[str]  # prefer or strict
+    on_disconnect: Optional[str]  # cancel, park or finish
+    idempotency_key: Optional[str]  # the same request under the same key is run once
+
+
+OWN = ("tier", "tenant_class", "timeout_ms", "determinism", "on_disconnect")
+
+
+def request_body(question: Union[str, Sequence[Message], None], fields: Mapping[str, Any]) -> Body:
+    """A request as it goes on the wire: Aorta's own fields under `aorta`, the rest as it is."""
+    body = {name: value for name, value in fields.items() if value is not None}
+    own = {name: body.pop(name) for name in OWN if name in body}
+    if own:
+        body["aorta"] = {**body.get("aorta", {}), **own}
+    if question is not None:
+        is_text = isinstance(question, str)
+        body["messages"] = [{"role": "user", "content": question}] if is_text else list(question)
+    return body
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Some tokens of an answer: `ids` begin at `index`; `text` may lag behind them. `reasoning` is
+    the model's thinking, which comes before its text."""
+
+    index: int
+    ids: List[int]
+    text: str
+    reasoning: str = ""
+    choice: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How an answer ended. `finish_reason`: stop, length, cancelled or timeout."""
+
+    finish_reason: str
+    usage: Dict[str, int]
+    epochs: int
+    same_numerics: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """Whether a request could be served now, and why not."""
+
+    ready: bool
+    reason: str
+    models: List[str]
+    open_requests: int
+
+    @classmethod
+    def of(cls, body: Body) -> "Status":
+        return cls(body["ready"], body["reason"], body["models"], body["open_requests"])
+
+
+class Choice:
+    """One of the answers to a question, as far as it has come."""
+
+    def __init__(self, next_index: int) -> None:
+        self.ids: List[int] = []
+        self.next_index = next_index  # of the next token: where a resume goes on
+        self.result: Optional[Result] = None
+        self.error: Optional[Failed] = None
+        self._text: List[str] = []
+        self._reasoning: List[str] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(self._reasoning)
+
+    @property
+    def ended(self) -> bool:
+        return self.result is not None or self.error is not None
+
+    def _add(self, piece: Piece) -> None:
+        if piece.index != self.next_index:
+            raise AortaError("protocol", f"token {piece.index} came, not {self.next_index}")
+        self.ids.extend(piece.ids)
+        self.next_index += len(piece.ids)
+        self._text.append(piece.text)
+        self._reasoning.append(piece.reasoning)
+
+
+class Call:
+    """An exchange: `verb` and `body` ask, one reply answers."""
+
+    def __init__(self, verb: str, body: Body) -> None:
+        self.id = ""  # set by its session
+        self.retries_left = 0
+        self.abandoned = False  # nobody waits for it any more, but it is not known yet by name
+        self.replies: Deque[Tuple[str, Body]] = collections.deque()
+        self.wake: Callable[[], None] = lambda: None  # called when a reply has arrived
+        self._verb, self._body = verb, body
+
+    def opening(self) -> List[Tuple[str, Body]]:
+        """What to send on a new connection."""
+        self.replies.clear()  # of the old one: untaken, they come again
+        return [(self._verb, self._body)]
+
+    def arrive(self, verb: str, body: Body) -> bool:
+        """Keeps a reply until it is taken; whether it is the last."""
+        self.replies.append((verb, body))
+        return True
+
+    def lost(self, why: str) -> AortaError:
+        """What to raise when its connection is gone for good."""
+        return ConnectionLost(why)
+
+
+class Answer(Call):
+    """A `generate` or a `resume`, and what has come of it.
+
+    Its first message is sent again while nothing has come: its idempotency key finds the request
+    if it had been accepted. After the first token a `resume` goes on behind the last.
+    """
+
+    def __init__(self, verb: str, body: Body, next_index: NextIndex = 0) -> None:
+        super().__init__(verb, body)
+        indices = [next_index] if isinstance(next_index, int) else next_index
+        self.choices: List[Choice] = [Choice(index) for index in indices]
+        self.request: str = body.get("request", "")  # 32 hex digits: what cancel and resume name
+        self.model = ""
+        self.seed: Optional[int] = None
+        self.accepted = False
+        self.is_open = True
+        self._awaited = 1  # choices whose end has not arrived
+        self._resuming = False
+        self._cancelled = False
+
+    @property
+    def ids(self) -> List[int]:
+        """All token ids that have come so far; of the first choice, as all that follows."""
+        return self.choices[0].ids
+
+    @property
+    def text(self) -> str:
+        """All text that has come so far."""
+        return self.choices[0].text
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought before its text."""
+        return self.choices[0].reasoning
+
+    @property
+    def result(self) -> Optional[Result]:
+        """How it ended; None before."""
+        return self.choices[0].result
+
+    @property
+    def next_index(self) -> NextIndex:
+        """Where `client.resume()` goes on: the index of the next token, of each choice."""
+        indices = [choice.next_index for choice in self.choices]
+        return indices[0] if len(indices) == 1 else indices
+
+    # ── For the client ──────────────────────────────────────────────────────────────────────
+
+    def opening(self) -> List[Tuple[str, Body]]:
+        self.replies.clear()
+        self._resuming = any(choice.next_index for choice in self.choices)
+        if self._resuming:
+            where = {"request": self.request, "next_index": self.next_index}
+            messages: List[Tuple[str, Body]] = [("resume", where)]
+        else:
+            messages = [(self._verb, self._body)]
+        if self._cancelled:
+            messages.append(("cancel", {"request": self.request}))
+        return messages
+
+    def arrive(self, verb: str, body: Body) -> bool:
+        self.replies.append((verb, body))
+        if verb == "accepted":
+            self.request = body["request"]
+            self._awaited = body.get("choices", 1)
+        elif verb in ("done", "failed"):
+            self._awaited -= 1
+        return self._awaited == 0 or verb in ("rejected", "error")
+
+    def lost(self, why: str) -> AortaError:
+        return ConnectionLost(why, self.request, self.next_index)
+
+    def cancels_when_left(self) -> bool:
+        """The caller said nothing else, but the key that finds it again after a cut would have the
+        server park it."""
+        return bool(self.request) and "on_disconnect" not in self._body.get("aorta", {})
+
+    def take(self, verb: str, body: Body) -> Optional[Piece]:
+        """Applies a reply; the piece that it brought, if it did. Raises what ends the answer."""
+        if verb == "accepted":
+            self._accept(body)
+        elif verb == "tokens":
+            piece = Piece(body["index"], body["ids"], body["text"], body.get("reasoning", ""),
+                          body.get("choice", 0))
+            self.choices[piece.choice]._add(piece)
+            return piece
+        elif verb == "done":
+            self.choices[body.get("choice", 0)].result = Result(
+                body["finish_reason"], body["usage"], body["epochs"], body["same_numerics"])
+            self._end_with_last_choice()
+        elif verb == "failed":
+            choice = self.choices[body.get("choice", 0)]
+            choice.error = Failed(body["code"], body["message"], body["status"])
+            self._end_with_last_choice()
+        elif verb == "rejected":
+            self.is_open = False
+            if self._resuming and body.get("code") == "request_not_found":
+                raise AnswerLost(self.request, sum(len(choice.ids) for choice in self.choices))
+            raise Rejected(body)
+        elif verb == "error":
+            self.is_open = False
+            raise AortaError("protocol", body["message"], 400)
+        return None
+
+    def _accept(self, body: Body) -> None:
+        self.accepted = True
+        self.model, self.seed = body["model"], body["seed"]
+        while len(self.choices) < body.get("choices", 1):
+            self.choices.append(Choice(0))
+
+    def _end_with_last_choice(self) -> None:
+        """The first failure of a choice is raised when all have come to their ends."""
+        if not all(choice.ended for choice in self.choices):
+            return
+        self.is_open = False
+        for choice in self.choices:
+            if choice.error is not None:
+                raise choice.error

@@ -1,0 +1,69 @@
+"""For tests: a server that answers by a script, and whose connections can be cut."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, List, Tuple
+
+import msgpack
+import zmq
+
+REQUEST = "0" * 31 + "1"
+ACCEPTED = ("accepted", {"request": REQUEST, "model": "m", "seed": 7})
+CUT = ("cut", {})  # in a script: close all connections, and listen again
+
+Replies = List[Tuple[str, Dict[str, Any]]]
+Script = Callable[[str, Dict[str, Any]], Replies]
+
+
+def tokens(index: int, text: str, **more: Any) -> Tuple[str, Dict[str, Any]]:
+    return "tokens", {"index": index, "ids": [index], "text": text, **more}
+
+
+def done(finish_reason: str = "stop", **more: Any) -> Tuple[str, Dict[str, Any]]:
+    return "done", {"finish_reason": finish_reason, "usage": {"completion_tokens": 2}, "epochs": 1,
+                    "same_numerics": True, **more}
+
+
+class Server:
+    """Answers each message with what `script` makes of it, until it is stopped."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.asked: List[Tuple[str, Dict[str, Any]]] = []
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.ROUTER)
+        port = self.socket.bind_to_random_port("tcp://127.0.0.1")
+        self.address = f"tcp://127.0.0.1:{port}"
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self) -> None:
+        while True:
+            peer, magic, verb, body = self.socket.recv_multipart()
+            assert magic == b"AOR1"
+            if verb == b"stop":
+                return self.context.destroy(linger=0)
+            ask = msgpack.unpackb(body)
+            self.asked.append((verb.decode(), ask))
+            for answer, fields in self.script(verb.decode(), ask):
+                if answer == "cut":
+                    self.cut()
+                    break
+                reply = {"id": ask["id"], **fields} if "id" in ask else fields
+                self.socket.send_multipart(
+                    [peer, b"AOR1", answer.encode(), msgpack.packb(reply)])
+
+    def cut(self) -> None:
+        """What was sent arrives; destroying a context waits until its port is free."""
+        self.context.destroy(linger=1000)
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.ROUTER)
+        self.socket.bind(self.address)
+
+    def stop(self) -> None:
+        with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+            socket.connect(self.address)
+            socket.send_multipart([b"AOR1", b"stop", b"\x80"])
+            self.thread.join()
+            socket.setsockopt(zmq.LINGER, 0)
