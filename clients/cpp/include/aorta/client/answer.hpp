@@ -1,0 +1,274 @@
+#pragma once
+// What is asked and what comes of it. A Call knows what to send at first, and what to send when the
+// connection had to be made anew; replies wait in it until they are taken. No input or output
+// happens here.
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <msgpack.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "aorta/client/errors.hpp"
+#include "aorta/client/request.hpp"
+
+namespace aorta::client {
+
+// Some tokens of an answer: `ids` begin at `index`; `text` may lag behind them. `reasoning` is the
+// model's thinking, which comes before its text.
+struct Piece {
+  std::uint32_t index = 0;
+  std::vector<std::uint32_t> ids;
+  std::string text, reasoning;
+  std::uint32_t choice = 0;
+};
+
+// How an answer ended. finish_reason: stop, length, cancelled or timeout.
+struct Result {
+  std::string finish_reason;
+  std::map<std::string, std::uint64_t> usage;  // prompt_tokens, completion_tokens, …
+  std::uint32_t epochs = 0;
+  bool same_numerics = true;
+};
+
+// One of the answers to a question, as far as it has come.
+struct Choice {
+  std::uint32_t next_index = 0;  // of the next token: where a resume goes on
+  std::vector<std::uint32_t> ids;
+  std::string text, reasoning;
+  std::optional<Result> result;
+  std::optional<Failed> failure;
+  bool ended() const { return result || failure; }
+};
+
+// Whether a request could be served now, and why not.
+struct Status {
+  bool ready = false;
+  std::string reason;
+  std::vector<std::string> models;
+  std::uint32_t open_requests = 0;
+};
+
+namespace detail {
+
+// A message of the server, with the fields of its body.
+class Reply {
+ public:
+  Reply(std::string its_verb, const char* data, std::size_t size)
+      : verb(std::move(its_verb)), body_(msgpack::unpack(data, size)) {
+    if (body_->type != msgpack::type::MAP) throw msgpack::type_error();
+  }
+  // Our own, when the connection is gone and no retry is left.
+  static Reply lost(const std::string& why) {
+    PackedMap body;
+    body.set("why", why);
+    const std::string packed = body.pack();
+    return Reply("lost", packed.data(), packed.size());
+  }
+  template <class T>
+  T get(const char* name, T fallback = {}) const {
+    const auto& map = body_->via.map;
+    for (std::uint32_t i = 0; i < map.size; ++i) {
+      const msgpack::object& key = map.ptr[i].key;
+      const bool found = key.type == msgpack::type::STR &&
+                         std::string_view(key.via.str.ptr, key.via.str.size) == name;
+      if (found) return map.ptr[i].val.template as<T>();
+    }
+    return fallback;
+  }
+  std::string verb;
+
+ private:
+  msgpack::object_handle body_;
+};
+
+struct Outgoing {
+  std::string verb;
+  PackedMap body;
+};
+
+inline Rejected rejection(const Reply& reply) {
+  Rejected error(reply.get<std::string>("code"), reply.get<std::string>("message"),
+                 reply.get<int>("status", 400));
+  error.param = reply.get<std::string>("param");
+  if (const auto wait_ms = reply.get<std::uint32_t>("retry_after_ms"); wait_ms > 0) {
+    error.retry_after = std::chrono::milliseconds(wait_ms);
+  }
+  return error;
+}
+
+// An exchange: one message asks, one reply answers.
+class Call {
+ public:
+  Call(std::string verb, PackedMap body) : first_{std::move(verb), std::move(body)} {}
+  virtual ~Call() = default;
+
+  // What to send on a new connection. Replies of the old one that nobody took come again.
+  virtual std::vector<Outgoing> opening() {
+    replies_.clear();
+    return {first_};
+  }
+  // Keeps a reply until it is taken; whether it is the last.
+  virtual bool arrive(Reply reply) {
+    replies_.push_back(std::move(reply));
+    return true;
+  }
+  bool waits() const { return replies_.empty(); }
+  Reply take() {
+    Reply reply = std::move(replies_.front());
+    replies_.pop_front();
+    if (reply.verb == "lost") throw lost(reply.get<std::string>("why"));
+    if (reply.verb == "error") throw Error("protocol", reply.get<std::string>("message"), 400);
+    if (reply.verb == "rejected") refused(reply);
+    return reply;
+  }
+
+  std::string id;
+  int retries_left = 0;
+
+ protected:
+  virtual ConnectionLost lost(const std::string& why) const { return ConnectionLost(why); }
+  [[noreturn]] virtual void refused(const Reply& reply) const { throw rejection(reply); }
+  std::deque<Reply> replies_;
+  Outgoing first_;
+};
+
+// A `generate` or a `resume`. Its first message is sent again while nothing has come: its key finds
+// the request if it had been accepted. After the first token a `resume` goes on behind the last.
+class Answer final : public Call {
+ public:
+  Answer(std::string verb, PackedMap body, bool says_on_disconnect)
+      : Call(std::move(verb), std::move(body)), kept_(says_on_disconnect) {
+    add_choice(0);
+  }
+  Answer(const std::string& its_request, const std::vector<std::uint32_t>& next_index)
+      : Call("resume", place(its_request, next_index)), request(its_request) {
+    for (const std::uint32_t index : next_index) add_choice(index);
+  }
+
+  std::vector<Outgoing> opening() override {
+    replies_.clear();
+    resuming_ = std::any_of(choices.begin(), choices.end(),
+                            [](const Choice& choice) { return choice.next_index > 0; });
+    std::vector<Outgoing> messages = {first_};
+    if (resuming_) messages[0] = {"resume", place(request, next_index())};
+    if (cancelled) messages.push_back({"cancel", place(request, {})});
+    return messages;
+  }
+
+  bool arrive(Reply reply) override {
+    const std::string verb = reply.verb;
+    if (verb == "accepted") {
+      request = reply.get<std::string>("request");
+      awaited_ = reply.get<std::uint32_t>("choices", 1);
+    }
+    if (verb == "done" || verb == "failed") --awaited_;
+    replies_.push_back(std::move(reply));
+    return awaited_ == 0 || verb == "rejected" || verb == "error";
+  }
+
+  // Applies a reply; the piece that it brought, if it did. Throws what ends the answer.
+  std::optional<Piece> apply(const Reply& reply) {
+    if (reply.verb == "accepted") accept(reply);
+    if (reply.verb == "tokens") return add(reply);
+    if (reply.verb == "done" || reply.verb == "failed") end(reply);
+    return std::nullopt;
+  }
+
+  // Its request says nothing else, but the key that finds it again would have the server park it.
+  bool cancels_when_left() const { return !kept_ && !request.empty(); }
+
+  std::vector<std::uint32_t> next_index() const {
+    std::vector<std::uint32_t> indices;
+    for (const Choice& choice : choices) indices.push_back(choice.next_index);
+    return indices;
+  }
+
+  // One index as a number, several as a list; none is left out.
+  static PackedMap place(const std::string& request, const std::vector<std::uint32_t>& indices) {
+    PackedMap body;
+    body.set("request", request);
+    if (indices.size() == 1) body.set("next_index", indices[0]);
+    if (indices.size() > 1) body.set("next_index", indices);
+    return body;
+  }
+
+  std::string request, model;
+  std::uint64_t seed = 0;
+  std::vector<Choice> choices;
+  bool accepted = false, open = true, cancelled = false;
+  bool abandoned = false;  // nobody waits for it any more, but its id is not known yet
+
+ protected:
+  ConnectionLost lost(const std::string& why) const override {
+    ConnectionLost error(why);
+    error.request = request;
+    error.next_index = next_index();
+    return error;
+  }
+  [[noreturn]] void refused(const Reply& reply) const override {
+    if (!resuming_ || reply.get<std::string>("code") != "request_not_found") throw rejection(reply);
+    std::size_t tokens = 0;
+    for (const Choice& choice : choices) tokens += choice.ids.size();
+    throw AnswerLost(request, tokens);
+  }
+
+ private:
+  void add_choice(std::uint32_t index) {
+    choices.emplace_back();
+    choices.back().next_index = index;
+  }
+
+  void accept(const Reply& reply) {
+    accepted = true;
+    model = reply.get<std::string>("model");
+    seed = reply.get<std::uint64_t>("seed");
+    while (choices.size() < reply.get<std::uint32_t>("choices", 1)) add_choice(0);
+  }
+
+  Piece add(const Reply& reply) {
+    Piece piece{reply.get<std::uint32_t>("index"), reply.get<std::vector<std::uint32_t>>("ids"),
+                reply.get<std::string>("text"), reply.get<std::string>("reasoning"),
+                reply.get<std::uint32_t>("choice")};
+    Choice& choice = choices.at(piece.choice);
+    if (piece.index != choice.next_index) {
+      throw Error("protocol", "token " + std::to_string(piece.index) + " came, not " +
+                                  std::to_string(choice.next_index));
+    }
+    choice.ids.insert(choice.ids.end(), piece.ids.begin(), piece.ids.end());
+    choice.next_index += static_cast<std::uint32_t>(piece.ids.size());
+    choice.text += piece.text;
+    choice.reasoning += piece.reasoning;
+    return piece;
+  }
+
+  // The first failure of a choice is thrown when all have come to their ends.
+  void end(const Reply& reply) {
+    Choice& choice = choices.at(reply.get<std::uint32_t>("choice"));
+    if (reply.verb == "done") {
+      choice.result = Result{reply.get<std::string>("finish_reason"),
+                             reply.get<std::map<std::string, std::uint64_t>>("usage"),
+                             reply.get<std::uint32_t>("epochs"), reply.get<bool>("same_numerics")};
+    } else {
+      choice.failure.emplace(reply.get<std::string>("code"), reply.get<std::string>("message"),
+                             reply.get<int>("status", 500));
+    }
+    for (const Choice& one : choices) {
+      if (!one.ended()) return;
+    }
+    open = false;
+    for (const Choice& one : choices) {
+      if (one.failure) throw *one.failure;
+    }
+  }
+
+  std::uint32_t awaited_ = 1;  // choices whose end has not arrived
+  bool resuming_ = false;
+  bool kept_ = false;  // when its client leaves, as its request says
+};
+
+}  // namespace detail
+}  // namespace aorta::client
