@@ -19,6 +19,7 @@ using Run = std::function<int()>;
 void add_up_command(CLI::App& app, Run& run);        // up
 void add_serve_commands(CLI::App& app, Run& run);    // serve KIND
 void add_ask_command(CLI::App& app, Run& run);       // ask
+void add_chat_command(CLI::App& app, Run& run);      // chat
 void add_control_commands(CLI::App& app, Run& run);  // ps, scale, drain, audit, health, down
 void add_model_commands(CLI::App& app, Run& run);    // model inspect|tokenize|logits|perplexity
 void add_config_commands(CLI::App& app, Run& run);   // config show|check

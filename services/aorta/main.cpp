@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
       "Aorta serves language models from a mesh of small services that keeps answering.\n\n"
       "  aorta up --executors 2        start a mesh on this machine\n"
       "  aorta ask \"Why is it blue?\"   ask it\n"
+      "  aorta chat                    talk with it\n"
       "  aorta ps                      see what runs\n"
       "  aorta scale executors=4       more executors, or fewer\n"
       "  aorta audit                   check that nothing was lost or leaked\n");
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
   Run run;
   add_up_command(app, run);
   add_ask_command(app, run);
+  add_chat_command(app, run);
   add_control_commands(app, run);
   add_serve_commands(app, run);
   add_model_commands(app, run);
