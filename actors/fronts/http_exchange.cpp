@@ -72,8 +72,10 @@ void HttpExchange::on_event(const admission::Delta& event) {
   }
 }
 
+// One line and no empty one after it: once an event had an id, the openai package takes an empty
+// line for a further event without data.
 void HttpExchange::on_event(const admission::Waiting&) {
-  if (format_ && plan_.stream) sink_.stream(": keep-alive\n\n");
+  if (format_ && plan_.stream) sink_.stream(": keep-alive\n");
 }
 
 void HttpExchange::on_event(const admission::Done& event) {

@@ -236,7 +236,8 @@ TEST_F(HttpFrontTest, AnErrorInMidStreamIsAnEventAndACleanEnd) {
   HttpClient one = client();
   one.send(post(chat, streamed));
   run_until(io, [&] { return one.has("0\r\n\r\n"); });
-  EXPECT_TRUE(one.has(": keep-alive\n\n"));
+  EXPECT_TRUE(one.has(": keep-alive\n"));
+  EXPECT_FALSE(one.has(": keep-alive\n\n"));
   EXPECT_TRUE(one.has(R"(data: {"error":{"message":"It broke.","type":"server_error")"));
   EXPECT_FALSE(one.has("after the end"));
   EXPECT_FALSE(one.ended);
