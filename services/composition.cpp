@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "engine/fake/fake_text_model.hpp"
 #include "services/admission_service.hpp"
+#include "services/open_files.hpp"
 #include "services/options.hpp"
 
 namespace aorta::services {
@@ -56,8 +57,10 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
   auto core = std::make_unique<admission::Admission>(
       std::move(hello), admission_options(config_, reach_),
       admission::Admission::Models{{model.id, std::move(text)}});
-  admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds,
-                                                  http_options(config_), zmq_options(config_));
+  fronts::HttpOptions http = http_options(config_);
+  http.max_connections = allow_connections(http.max_connections);
+  admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, http,
+                                                  zmq_options(config_));
   return {};
 }
 
