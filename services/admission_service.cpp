@@ -33,14 +33,16 @@ class Composition::AdmissionService::Shell final : public admission::AdmissionSh
 
 struct Composition::AdmissionService::Patience {
   boost::asio::steady_timer timer;
+  std::chrono::milliseconds most;
 };
 
 Composition::AdmissionService::AdmissionService(actors::Host& host,
                                                 std::unique_ptr<admission::Admission> core,
                                                 const std::vector<std::string>& binds,
                                                 const fronts::HttpOptions& http,
-                                                const fronts::ZmqOptions& zmq)
-    : patience_(new Patience{boost::asio::steady_timer(host.io())}),
+                                                const fronts::ZmqOptions& zmq,
+                                                std::chrono::milliseconds farewell)
+    : patience_(new Patience{boost::asio::steady_timer(host.io()), farewell}),
       shell_(std::make_unique<Shell>(host, std::move(core), binds)) {
   http_ = std::make_unique<fronts::HttpFront>(host.io(), *shell_, http);
   zmq_ = std::make_unique<fronts::ZmqFront>(host.loop(), *shell_, zmq);
@@ -61,7 +63,7 @@ void Composition::AdmissionService::when_ready(std::function<void()> ready) {
 void Composition::AdmissionService::empty_fronts() {
   http_->drain([this] { fronts_done(); });
   zmq_->drain([this] { fronts_done(); });
-  patience_->timer.expires_after(std::chrono::seconds(2));
+  patience_->timer.expires_after(patience_->most);
   patience_->timer.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     http_->close();

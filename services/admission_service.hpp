@@ -1,6 +1,7 @@
 #pragma once
 // Admission with its two fronts. It leaves when its core has ended every request and the fronts
 // have written what they had to say; a client that does not read holds it up for a moment only.
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@ struct Composition::AdmissionService {
   // Throws std::runtime_error with a sentence when an address is wrong or taken.
   AdmissionService(actors::Host& host, std::unique_ptr<admission::Admission> core,
                    const std::vector<std::string>& binds, const fronts::HttpOptions& http,
-                   const fronts::ZmqOptions& zmq);
+                   const fronts::ZmqOptions& zmq, std::chrono::milliseconds farewell);
   ~AdmissionService();
   void begin();
   void when_ready(std::function<void()> ready);  // called once, when a request could be served
@@ -29,7 +30,7 @@ struct Composition::AdmissionService {
 
   std::unique_ptr<fronts::HttpFront> http_;
   std::unique_ptr<fronts::ZmqFront> zmq_;
-  struct Patience;  // how long fronts may take at the end
+  struct Patience;  // with clients that do not read, at the end
   std::unique_ptr<Patience> patience_;
   int fronts_open_ = 2;
   std::unique_ptr<Shell> shell_;  // last: gone before the fronts

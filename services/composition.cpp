@@ -60,7 +60,7 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
   fronts::HttpOptions http = http_options(config_);
   http.max_connections = allow_connections(http.max_connections);
   admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, http,
-                                                  zmq_options(config_));
+                                                  zmq_options(config_), farewell(config_));
   return {};
 }
 

@@ -33,6 +33,10 @@ mesh::PeeringOptions peering(const Config& config) {
 
 }  // namespace
 
+milliseconds farewell(const Config& config) {
+  return std::min(milliseconds(2000), milliseconds(config.drain.drain_s * 250));
+}
+
 admission::AdmissionOptions admission_options(const Config& config, Reach reach) {
   const auto& from = config.admission;
   admission::AdmissionOptions options;
@@ -59,7 +63,8 @@ admission::AdmissionOptions admission_options(const Config& config, Reach reach)
   options.retain_requests = from.retain_requests;
   options.retain_bytes = from.retain_bytes;
   options.audit_requests = from.audit_requests;
-  options.drain_ms = config.drain.drain_s * 1000;
+  options.drain_ms =
+      config.drain.drain_s * 1000 - 2 * static_cast<std::uint32_t>(farewell(config).count());
   return options;
 }
 

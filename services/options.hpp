@@ -13,6 +13,9 @@
 
 namespace aorta::services {
 
+// The last of drain.drain_s, twice: for the fronts to write what they have, and for the processes
+// to leave.
+std::chrono::milliseconds farewell(const Config& config);
 admission::AdmissionOptions admission_options(const Config& config, Reach reach);
 fronts::HttpOptions http_options(const Config& config);
 fronts::ZmqOptions zmq_options(const Config& config);

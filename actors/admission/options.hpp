@@ -73,7 +73,7 @@ struct AdmissionOptions {
 
   // ── Leaving ────────────────────────────────────────────────────────────────────────────────
   // After SIGTERM open requests may run on so long.
-  std::uint32_t drain_ms = 30'000;
+  std::uint32_t drain_ms = 26'000;
 };
 
 }  // namespace aorta::admission

@@ -35,6 +35,16 @@ TEST(Options, Admission) {
   SAME(drain_ms);
 }
 
+TEST(Options, AllOfADrainFitsIntoItsTime) {
+  Config config;
+  for (std::uint32_t drain_s : {0u, 1u, 30u}) {
+    config.drain.drain_s = drain_s;
+    const std::chrono::milliseconds requests(admission_options(config, Reach::host).drain_ms);
+    EXPECT_EQ(requests + 2 * farewell(config), std::chrono::seconds(drain_s));
+    EXPECT_GE(2 * requests, std::chrono::seconds(drain_s));
+  }
+}
+
 TEST(Options, Fronts) {
   {
     const auto configured = http_options(Config{});
