@@ -2,9 +2,14 @@
 
 import http.client
 import json
+import socket
+import struct
 import time
 
+import pytest
+
 import mesh as meshes
+from streams import Interrupt, ask_http
 
 
 def wait_for_idle(mesh):
@@ -14,14 +19,26 @@ def wait_for_idle(mesh):
         assert time.monotonic() < deadline, mesh.audit()["figures"]
 
 
-def test_http_clients_that_hang_up(mesh):
-    for _ in range(8):
-        connection = http.client.HTTPConnection("127.0.0.1", mesh.base, timeout=60)
-        body = {"messages": [{"role": "user", "content": "long"}], "stream": True,
-                "max_tokens": 5000}
-        connection.request("POST", "/v1/chat/completions", json.dumps(body))
-        connection.getresponse().readline()
-        connection.close()
+def hang_up(mesh, reset):
+    """Reads one line of an answer, then leaves with FIN or RST."""
+    connection = http.client.HTTPConnection("127.0.0.1", mesh.base, timeout=60)
+    body = {"messages": [{"role": "user", "content": "long"}], "stream": True, "max_tokens": 5000}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body))
+    if reset:
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    answer = connection.getresponse()
+    answer.readline()
+    answer.close()
+    connection.close()
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
+def test_http_clients_that_hang_up(mesh, reset):
+    """Those beside them are not disturbed."""
+    undisturbed = ask_http(mesh, "beside", max_tokens=100, seed=4)
+    leave = Interrupt(20, lambda _: [hang_up(mesh, reset) for _ in range(8)])
+    assert ask_http(mesh, "beside", leave, max_tokens=100, seed=4) == undisturbed
+    assert leave.done
     wait_for_idle(mesh)
     mesh.assert_empty()
 
