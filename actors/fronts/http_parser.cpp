@@ -10,6 +10,33 @@ namespace aorta::fronts {
 namespace http = boost::beast::http;
 using boost::beast::error_code;
 
+namespace {
+
+// "0\r\n\r\n": so much of a body in chunks is always still to come. Beast is asked no sooner; it
+// asserts that an end which it saw the beginning of is longer.
+constexpr std::size_t shortest_chunked_end = 5;
+
+ApiError bad_request(const std::string& why) {
+  return {400, "bad_request", "This is not an HTTP request: " + why + ".", "", 0};
+}
+
+ApiError error_of(const error_code& error, const HttpOptions& options) {
+  if (error == http::error::header_limit) {
+    return {431, "header_too_large",
+            fmt::format("The header is larger than {} bytes.", options.max_header_bytes), "", 0};
+  }
+  if (error == http::error::body_limit) {
+    return {413, "body_too_large",
+            fmt::format("The body is larger than {} bytes.", options.max_body_bytes), "", 0};
+  }
+  if (error == http::error::bad_version) {
+    return {505, "bad_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.", "", 0};
+  }
+  return bad_request(error.message());
+}
+
+}  // namespace
+
 struct HttpParser::Beast {
   http::request_parser<http::string_body> parser;
 };
@@ -22,14 +49,17 @@ HttpParser::HttpParser(const HttpOptions& options)
 
 HttpParser::~HttpParser() = default;
 
-HttpParser::Progress HttpParser::fail(int status, std::string code, std::string message) {
-  error_ = {status, std::move(code), std::move(message), "", 0};
+HttpParser::Progress HttpParser::fail(ApiError error) {
+  error_ = std::move(error);
   return Progress::error;
 }
 
 HttpParser::Progress HttpParser::parse(std::string& input) {
   auto& parser = beast_->parser;
   while (!parser.is_done()) {
+    if (header_told_ && parser.chunked() && input.size() < shortest_chunked_end) {
+      return Progress::more;
+    }
     error_code error;
     const std::size_t used =
         parser.put(boost::asio::const_buffer(input.data(), input.size()), error);
@@ -40,22 +70,14 @@ HttpParser::Progress HttpParser::parse(std::string& input) {
       if (used == 0 && input.size() >= options_.max_header_bytes) error = http::error::header_limit;
       if (used == 0 && !error) return Progress::more;
     }
-    if (error == http::error::header_limit) {
-      return fail(431, "header_too_large",
-                  fmt::format("The header is larger than {} bytes.", options_.max_header_bytes));
-    }
-    if (error == http::error::body_limit) {
-      return fail(413, "body_too_large",
-                  fmt::format("The body is larger than {} bytes.", options_.max_body_bytes));
-    }
-    if (error == http::error::bad_version) {
-      return fail(505, "bad_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.");
-    }
-    if (error) return refuse(error.message());
+    if (!header_told_) header_bytes_ += used;
+    // Beast looks at the limit only when it waits for more.
+    if (!error && header_bytes_ > options_.max_header_bytes) error = http::error::header_limit;
+    if (error) return fail(error_of(error, options_));
     if (parser.is_header_done() && !header_told_) {
       header_told_ = true;
       if (!http_1_0() && parser.get().find(http::field::host) == parser.get().end()) {
-        return refuse("the Host header is missing");
+        return fail(bad_request("the Host header is missing"));
       }
       parser.eager(true);
       return Progress::header;
@@ -63,10 +85,6 @@ HttpParser::Progress HttpParser::parse(std::string& input) {
     if (input.empty() && !parser.is_done()) return Progress::more;
   }
   return Progress::whole;
-}
-
-HttpParser::Progress HttpParser::refuse(const std::string& why) {
-  return fail(400, "bad_request", "This is not an HTTP request: " + why + ".");
 }
 
 bool HttpParser::keep_alive() const { return beast_->parser.keep_alive(); }

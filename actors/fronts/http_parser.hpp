@@ -35,11 +35,11 @@ class HttpParser {
 
  private:
   struct Beast;
-  Progress fail(int status, std::string code, std::string message);
-  Progress refuse(const std::string& why);
+  Progress fail(ApiError error);
 
   const HttpOptions& options_;
   std::unique_ptr<Beast> beast_;
+  std::size_t header_bytes_ = 0;
   bool header_told_ = false;
   ApiError error_;
 };
