@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/cpu/kernels.hpp"
+#include "engine/model/gguf_reader.hpp"
 #include "engine/model/llama_plan.hpp"
 
 namespace aorta::engine {
@@ -36,7 +37,7 @@ Result<void> refuse_unknown_features(const GgufFile& file) {
   const auto scaling = file.get_string("llama.rope.scaling.type").value_or("none");
   if (scaling != "none" && scaling != "linear") {
     return refuse(file, ErrorCode::unsupported,
-                  "llama.rope.scaling.type '" + std::string(scaling) +
+                  "llama.rope.scaling.type '" + printable(scaling) +
                       "' is not one of: none, linear, or llama3's rope_freqs.weight");
   }
   return {};

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "engine/cpu/weight_formats.hpp"
+#include "engine/model/gguf_reader.hpp"
 
 namespace aorta::engine {
 namespace {
@@ -179,7 +180,7 @@ class LlamaPlanner {
   Result<void> refuse_strangers() const {
     for (const GgufTensor& tensor : file_.tensors()) {
       if (used_.contains(std::string(tensor.name))) continue;
-      return refuse(ErrorCode::unsupported, "tensor " + std::string(tensor.name) +
+      return refuse(ErrorCode::unsupported, "tensor " + printable(tensor.name) +
                                                 " is not part of a llama model as supported here");
     }
     return {};

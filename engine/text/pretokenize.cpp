@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "engine/model/gguf_reader.hpp"
 #include "engine/text/unicode.hpp"
 
 namespace aorta::engine {
@@ -102,7 +103,7 @@ Result<PreTokenizer> PreTokenizer::of(std::string_view name) {
     return pre;
   }
   return Error{ErrorCode::unsupported,
-               "the pre-tokenizer \"" + std::string(name) +
+               "the pre-tokenizer \"" + printable(name) +
                    "\" (tokenizer.ggml.pre) is not known; known are smollm, gpt-2, qwen2, "
                    "deepseek-r1-qwen and llama-bpe"};
 }

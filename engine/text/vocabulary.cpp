@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/model/gguf_reader.hpp"
 #include "engine/text/byte_alphabet.hpp"
 
 namespace aorta::engine {
@@ -23,7 +24,7 @@ Result<Vocabulary> Vocabulary::read(const GgufFile& file) {
   if (!model) return corrupt(file, "it has no tokenizer (tokenizer.ggml.model is missing)");
   if (*model != "gpt2") {
     return Error{ErrorCode::unsupported, file.path() + ": the tokenizer kind \"" +
-                                             std::string(*model) +
+                                             printable(*model) +
                                              "\" is not supported; byte-level BPE (\"gpt2\") is"};
   }
   Vocabulary vocabulary;

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "engine/model/gguf_reader.hpp"
 #include "engine/text/unicode.hpp"
 
 namespace aorta::engine::jinja {
@@ -254,7 +255,7 @@ void Lexer::lex_operator() {
     at_ += op.size();
     return;
   }
-  fail("unexpected character '" + std::string(1, source_[at_]) + "'");
+  fail("unexpected character '" + printable(source_.substr(at_, 1)) + "'");
 }
 
 }  // namespace

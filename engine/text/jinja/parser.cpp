@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <optional>
 
+#include "engine/model/gguf_reader.hpp"
 #include "engine/text/jinja/expressions.hpp"
 #include "engine/text/jinja/tokens.hpp"
 
@@ -60,7 +61,7 @@ std::optional<Statement> Parser::parse_statement() {
   if (tokens_.accept_name("if")) return Statement{first.line, parse_if()};
   if (tokens_.accept_name("for")) return Statement{first.line, parse_for()};
   if (tokens_.accept_name("set")) return Statement{first.line, parse_set()};
-  tokens_.fail(ErrorCode::unsupported, "the statement {% " + tokens_.peek().text +
+  tokens_.fail(ErrorCode::unsupported, "the statement {% " + printable(tokens_.peek().text) +
                                            " %} is not supported here; if, for and set are");
   return std::nullopt;
 }

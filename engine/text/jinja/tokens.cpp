@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/model/gguf_reader.hpp"
+
 namespace aorta::engine::jinja {
 
 const Token& TokenStream::peek(std::size_t ahead) const {
@@ -42,7 +44,7 @@ std::string TokenStream::expect_identifier() {
 }
 
 void TokenStream::fail_expected(std::string_view what) {
-  std::string found = "'" + peek().text + "'";
+  std::string found = "'" + printable(peek().text) + "'";
   switch (peek().kind) {
     case TokenKind::output_begin:
       found = "{{";
