@@ -55,6 +55,11 @@ struct Config {
     std::uint64_t retain_bytes = 64ull << 20;
     std::uint32_t audit_requests = 1000;
   } admission;
+  struct Security {
+    std::string keys_folder;
+    std::string api_keys = "auto";
+    std::string api_keys_file;
+  } security;
   struct Http {
     std::string bind = "127.0.0.1";
     std::string cors_origins;

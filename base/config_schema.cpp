@@ -50,8 +50,7 @@ std::vector<Setting> make_settings() {
       text(SETTING(mesh.cache),
            "Where the cache listens (tcp://HOST:PORT); empty: in the state folder."),
       flag(SETTING(mesh.insecure),
-           "Listen beyond loopback although nothing asks for keys yet: only on a network where "
-           "everybody is trusted."),
+           "Listen beyond loopback without keys: only on a network where everybody is trusted."),
       number(SETTING(mesh.beat_ms), 10, 10000,
              "How often a service sends its full state to the scheduler."),
       number(SETTING(mesh.hello_ms), 10, 10000,
@@ -102,6 +101,15 @@ std::vector<Setting> make_settings() {
       number(SETTING(admission.retain_requests), 0, 1e6, "Finished answers kept, in all."),
       number(SETTING(admission.retain_bytes), 0, 64 * GiB, "Bytes of finished answers kept."),
       number(SETTING(admission.audit_requests), 0, 1e6, "Ended requests that an audit lists."),
+
+      text(SETTING(security.keys_folder),
+           "Where `aorta keys init` has put the mesh's keys; services then meet by TCP under CURVE "
+           "only. Empty: keys in the state folder, if it has any."),
+      choice(SETTING(security.api_keys), {"auto", "required", "off"},
+             "Whether clients need an API key: auto when there is a file of keys; required always; "
+             "off never."),
+      text(SETTING(security.api_keys_file),
+           "The file that `aorta keys add` writes; empty: api_keys in the folder above."),
 
       text(SETTING(http.bind), "IP address on which HTTP listens; the port is mesh.port_base."),
       text(
@@ -234,6 +242,7 @@ const std::vector<Section>& config_sections() {
       {"mesh", "Where the services of a mesh meet."},
       {"model", "What is served."},
       {"admission", "What is accepted, and how long it is remembered."},
+      {"security", "Who may join the mesh, and who may ask it."},
       {"http", "The front for OpenAI's clients."},
       {"zmq", "The front for ZeroMQ clients."},
       {"scheduler", "Who is served first and where; who is dead."},

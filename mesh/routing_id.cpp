@@ -7,6 +7,13 @@
 
 namespace aorta::mesh {
 
+const char* name_of(ServiceKind kind) {
+  constexpr const char* names[] = {"admission", "scheduler", "executor", "cache",
+                                   "monitor",   "node",      "tool"};
+  const auto i = static_cast<std::size_t>(kind);
+  return i < std::size(names) ? names[i] : "unknown";
+}
+
 bool is_service_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 &&
          std::all_of(name.begin(), name.end(), [](unsigned char c) {

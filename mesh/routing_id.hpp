@@ -8,6 +8,8 @@
 
 namespace aorta::mesh {
 
+const char* name_of(ServiceKind kind);
+
 // 1 to 64 letters, digits, - _ or .
 bool is_service_name(std::string_view name);
 std::string to_routing_id(const PeerId& peer);

@@ -39,13 +39,11 @@ struct Composition::AdmissionService::Patience {
 Composition::AdmissionService::AdmissionService(actors::Host& host,
                                                 std::unique_ptr<admission::Admission> core,
                                                 const std::vector<std::string>& binds,
-                                                const fronts::HttpOptions& http,
-                                                const fronts::ZmqOptions& zmq,
-                                                std::chrono::milliseconds farewell)
-    : patience_(new Patience{boost::asio::steady_timer(host.io()), farewell}),
+                                                const FrontOptions& fronts)
+    : patience_(new Patience{boost::asio::steady_timer(host.io()), fronts.farewell}),
       shell_(std::make_unique<Shell>(host, std::move(core), binds)) {
-  http_ = std::make_unique<fronts::HttpFront>(host.io(), *shell_, http);
-  zmq_ = std::make_unique<fronts::ZmqFront>(host.loop(), *shell_, zmq);
+  http_ = std::make_unique<fronts::HttpFront>(host.io(), *shell_, fronts.http, fronts.keys);
+  zmq_ = std::make_unique<fronts::ZmqFront>(host.loop(), *shell_, fronts.zmq, fronts.keys);
   http_->start(shell_->add_front(*http_));
   zmq_->start(shell_->add_front(*zmq_));
   http_->also_show([this] { return zmq_->figures(); });

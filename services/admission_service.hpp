@@ -13,12 +13,18 @@
 
 namespace aorta::services {
 
+struct FrontOptions {
+  fronts::HttpOptions http;
+  fronts::ZmqOptions zmq;
+  std::shared_ptr<const mesh::ApiKeys> keys;  // who may ask
+  std::chrono::milliseconds farewell{};       // how long clients may take at the end
+};
+
 struct Composition::AdmissionService {
  public:
   // Throws std::runtime_error with a sentence when an address is wrong or taken.
   AdmissionService(actors::Host& host, std::unique_ptr<admission::Admission> core,
-                   const std::vector<std::string>& binds, const fronts::HttpOptions& http,
-                   const fronts::ZmqOptions& zmq, std::chrono::milliseconds farewell);
+                   const std::vector<std::string>& binds, const FrontOptions& fronts);
   ~AdmissionService();
   void begin();
   void when_ready(std::function<void()> ready);  // called once, when a request could be served

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 
 #include "engine/cpu/isa.hpp"
 #include "mesh/messages.hpp"
@@ -36,6 +37,8 @@ void add_setting_option(CLI::App& command, Invocation& invocation, const std::st
       },
       description);
 }
+
+void ignore_hup_until_handled() { std::signal(SIGHUP, SIG_IGN); }
 
 int report(const Error& error) {
   fmt::print(stderr, "aorta: {}\n", error.message);

@@ -22,6 +22,7 @@ void add_ask_command(CLI::App& app, Run& run);       // ask
 void add_chat_command(CLI::App& app, Run& run);      // chat
 void add_control_commands(CLI::App& app, Run& run);  // ps, scale, drain, audit, health, down
 void add_model_commands(CLI::App& app, Run& run);    // model inspect|tokenize|logits|perplexity
+void add_keys_commands(CLI::App& app, Run& run);     // keys init|add|list|revoke
 void add_config_commands(CLI::App& app, Run& run);   // config show|check
 
 // The options that every command takes which needs a configuration.
@@ -29,6 +30,9 @@ void add_config_options(CLI::App& command, Invocation& invocation);
 // An option that is short for --set KEY=VALUE.
 void add_setting_option(CLI::App& command, Invocation& invocation, const std::string& option,
                         const std::string& key, const std::string& description);
+
+// A SIGHUP that comes while a service starts is not its end.
+void ignore_hup_until_handled();
 
 // Prints the error's sentence to stderr; the exit code that fits it.
 int report(const Error& error);

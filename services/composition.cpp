@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "actors/cache/cache_shell.hpp"
 #include "actors/monitor/fleet.hpp"
 #include "actors/monitor/monitor_shell.hpp"
@@ -11,6 +13,7 @@
 #include "base/log.hpp"
 #include "engine/fake/fake_text_model.hpp"
 #include "services/admission_service.hpp"
+#include "services/key_files.hpp"
 #include "services/open_files.hpp"
 #include "services/options.hpp"
 
@@ -44,7 +47,17 @@ mesh::Hello Composition::hello(ServiceKind kind, const std::string& name,
   return hello;
 }
 
+// At first, and again at SIGHUP: those who ask for keys hold the same object.
+Result<void> Composition::read_api_keys() {
+  auto keys = load_api_keys(config_);
+  if (!keys) return keys.error();
+  if (!api_keys_) api_keys_ = std::make_shared<mesh::ApiKeys>();
+  *api_keys_ = std::move(*keys);
+  return {};
+}
+
 Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::string> binds) {
+  if (auto read = read_api_keys(); !read) return read;
   const Model model = model_of(config_);
   std::shared_ptr<const engine::TextModel> text;
   if (model.fake()) {
@@ -57,10 +70,9 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
   auto core = std::make_unique<admission::Admission>(
       std::move(hello), admission_options(config_, reach_),
       admission::Admission::Models{{model.id, std::move(text)}});
-  fronts::HttpOptions http = http_options(config_);
-  http.max_connections = allow_connections(http.max_connections);
-  admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, http,
-                                                  zmq_options(config_), farewell(config_));
+  FrontOptions fronts{http_options(config_), zmq_options(config_), api_keys_, farewell(config_)};
+  fronts.http.max_connections = allow_connections(fronts.http.max_connections);
+  admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, fronts);
   return {};
 }
 
@@ -125,21 +137,32 @@ Result<void> Composition::add_node(const std::string& name, Incarnation incarnat
   shell.draw_incarnation = draw_incarnation;
   shell.log_folder = log_folder(config_);
   shell.on_whole = std::move(children.on_whole);
-  shells_.push_back(std::make_unique<node::NodeShell>(
+  auto agent = std::make_unique<node::NodeShell>(
       host_,
       std::make_unique<node::Node>(hello(ServiceKind::node, name, incarnation), std::move(options)),
-      spawner, std::move(shell)));
+      spawner, std::move(shell));
+  node_ = agent.get();
+  shells_.push_back(std::move(agent));
   return {};
 }
 
-int Composition::run(std::function<Result<Config>()> reload) {
-  host_.handle_signals([reload = std::move(reload)] {
-    auto config = reload();
-    if (!config) {
-      return log::warning("configuration not read again", {{"reason", config.error().message}});
-    }
-    log::set_level(*log::parse_level(config->log.level));
-    log::info("log level read again", {{"level", config->log.level}});
+void Composition::reload(const Config& config) {
+  log::set_level(*log::parse_level(config.log.level));
+  log::info("log level read again", {{"level", config.log.level}});
+  if (!api_keys_) return;
+  if (auto read = read_api_keys(); !read) {
+    return log::error("API keys not read again: the old ones stay",
+                      {{"reason", read.error().message}});
+  }
+  log::info("API keys read again");
+}
+
+int Composition::run(std::function<Result<Config>()> read_config) {
+  host_.handle_signals([this, read_config = std::move(read_config)] {
+    if (node_ != nullptr) node_->signal_children(SIGHUP);
+    const auto config = read_config();
+    if (config) return reload(*config);
+    log::warning("configuration not read again", {{"reason", config.error().message}});
   });
   if (admission_) admission_->begin();
   for (const auto& shell : shells_) shell->begin();

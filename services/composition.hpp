@@ -7,11 +7,13 @@
 
 #include "actors/shell.hpp"
 #include "base/result.hpp"
+#include "mesh/api_keys.hpp"
 #include "services/setup.hpp"
 
 namespace aorta::node {
+class NodeShell;
 class Spawner;
-}
+}  // namespace aorta::node
 
 namespace aorta::services {
 
@@ -36,19 +38,23 @@ class Composition {
   // `ready` is called once, when the admission of this process can serve a request.
   void when_ready(std::function<void()> ready);
   // Starts every service and runs until they have left; the exit code. SIGHUP reads the log level
-  // again by `reload`.
-  int run(std::function<Result<Config>()> reload);
+  // again by `read_config`, and the keys; a node agent passes it on.
+  int run(std::function<Result<Config>()> read_config);
 
  private:
   struct AdmissionService;
   mesh::Hello hello(mesh::ServiceKind kind, const std::string& name, Incarnation incarnation) const;
   Result<void> add_admission(mesh::Hello hello, std::vector<std::string> binds);
+  Result<void> read_api_keys();
+  void reload(const Config& config);
 
   Config config_;
   Reach reach_;
+  std::shared_ptr<mesh::ApiKeys> api_keys_;  // of clients, where there are any to ask for them
   actors::Host host_;
   std::unique_ptr<AdmissionService> admission_;
   std::vector<std::unique_ptr<actors::Shell>> shells_;
+  node::NodeShell* node_ = nullptr;  // one of them
 };
 
 }  // namespace aorta::services

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "services/commands.hpp"
+#include "services/exposure.hpp"
 
 namespace aorta::services {
 namespace {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <memory>
 
 #include "actors/monitor/fleet.hpp"
@@ -10,6 +11,7 @@
 #include "mesh/routing_id.hpp"
 #include "services/commands.hpp"
 #include "services/composition.hpp"
+#include "services/exposure.hpp"
 
 namespace aorta::services {
 namespace {
@@ -30,9 +32,10 @@ std::string default_name(ServiceKind kind, const Config& config) {
 }
 
 int serve(ServiceKind kind, const ServeOptions& options) {
+  ignore_hup_until_handled();
   auto config = load_config(options.invocation);
   if (!config) return report_bad_configuration(config.error());
-  if (auto checked = check_exposure(*config); !checked) {
+  if (auto checked = check_exposure(*config, std::array{kind}); !checked) {
     return report_bad_configuration(checked.error());
   }
   const std::string name = options.name.empty() ? default_name(kind, *config) : options.name;

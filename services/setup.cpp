@@ -29,10 +29,6 @@ std::string home_folder(const char* variable, const char* fallback) {
 
 std::string cache_home() { return home_folder("XDG_CACHE_HOME", ".cache") + "/aorta"; }
 
-bool is_loopback(const std::string& address) {
-  return address.starts_with("127.") || address == "::1" || address == "localhost";
-}
-
 }  // namespace
 
 std::vector<std::string> Invocation::arguments() const {
@@ -54,24 +50,6 @@ Result<Config> load_config(const Invocation& invocation) {
     if (auto loaded = load_set(config, set); !loaded) return loaded.error();
   }
   return config;
-}
-
-Result<void> check_exposure(const Config& config) {
-  if (config.mesh.insecure) return {};
-  const std::pair<const char*, const std::string*> binds[] = {
-      {"http.bind", &config.http.bind},
-      {"zmq.bind", &config.zmq.bind},
-      {"monitor.bind", &config.monitor.bind},
-      {"mesh.bind", &config.mesh.bind}};
-  for (const auto& [key, address] : binds) {
-    if (*address == "ipc" || is_loopback(*address)) continue;
-    return Error{ErrorCode::invalid_argument,
-                 fmt::format("{} is {}: anybody who reaches this address could use the mesh, since "
-                             "nothing asks for keys yet; bind to 127.0.0.1, or say --insecure on a "
-                             "network where everybody is trusted",
-                             key, *address)};
-  }
-  return {};
 }
 
 Model model_of(const Config& config) {

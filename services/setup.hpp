@@ -20,10 +20,8 @@ struct Invocation {
   std::vector<std::string> arguments() const;
 };
 
-// Defaults, then the file, then the environment, then --set. `services` are checked too: what
-// listens beyond loopback wants --insecure while there are no keys.
+// Defaults, then the file, then the environment, then --set.
 Result<Config> load_config(const Invocation& invocation);
-Result<void> check_exposure(const Config& config);
 
 inline constexpr const char* fake_model = "fake";
 struct Model {

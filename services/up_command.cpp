@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "services/commands.hpp"
 #include "services/composition.hpp"
+#include "services/exposure.hpp"
 #include "services/state_lock.hpp"
 
 namespace aorta::services {
@@ -85,6 +86,7 @@ int run_in_one(const Config& config, const UpOptions& options) {
 }
 
 int up(const UpOptions& options) {
+  ignore_hup_until_handled();
   auto config = load_config(options.invocation);
   if (!config) return report_bad_configuration(config.error());
   if (auto checked = check_exposure(*config); !checked) {

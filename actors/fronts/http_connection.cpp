@@ -5,6 +5,9 @@
 
 #include <ctime>
 
+#include "actors/fronts/http_paths.hpp"
+#include "actors/fronts/key_check.hpp"
+
 namespace aorta::fronts {
 
 namespace asio = boost::asio;
@@ -96,6 +99,7 @@ void HttpConnection::advance() {
 }
 
 void HttpConnection::on_header() {
+  if (!is_let_in()) return;
   const std::uint64_t bytes = parser_->most_body_bytes();
   if (bytes == 0) return;
   if (hub_.bodies_bytes + bytes > hub_.options.max_bodies_bytes) {
@@ -105,6 +109,18 @@ void HttpConnection::on_header() {
   hub_.bodies_bytes += body_bytes_ = bytes;
   arm(read_deadline_, hub_.options.body_timeout_ms, &HttpConnection::on_read_deadline);
   if (parser_->expects_continue()) send("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+// Before the body is read: a stranger's costs nothing.
+bool HttpConnection::is_let_in() {
+  tenant_ = mesh::default_tenant;
+  if (is_open_to_all(parser_->method(), parser_->target())) return true;
+  const auto error = check_key(*hub_.keys, bearer_key(parser_->authorization()),
+                               "send it as 'Authorization: Bearer KEY'", tenant_);
+  if (!error) return true;
+  ++hub_.unauthorized;
+  refuse(*error);
+  return false;
 }
 
 void HttpConnection::on_read_deadline() {
@@ -123,7 +139,8 @@ void HttpConnection::dispatch() {
   framing_ = {};
   framing_.keep_alive = parser_->keep_alive() && !hub_.draining;
   framing_.http_1_0 = parser_->http_1_0();
-  const HttpRequest request = parser_->take();
+  HttpRequest request = parser_->take();
+  request.tenant = tenant_;
   parser_.reset();
   release_body();
   ++hub_.requests;
@@ -149,10 +166,11 @@ void HttpConnection::dispatch() {
 void HttpConnection::refuse(ApiError error) {
   phase_ = Phase::answering;
   read_deadline_.cancel();
-  parser_.reset();
-  release_body();
   framing_ = {};
   framing_.keep_alive = false;
+  framing_.head_only = parser_ && parser_->method() == "HEAD";
+  parser_.reset();
+  release_body();
   respond(error_response(error));
 }
 

@@ -18,6 +18,7 @@
 #include "actors/fronts/http_options.hpp"
 #include "actors/fronts/http_parser.hpp"
 #include "actors/fronts/http_routes.hpp"
+#include "mesh/api_keys.hpp"
 
 namespace aorta::fronts {
 
@@ -28,13 +29,14 @@ struct HttpHub {
   boost::asio::io_context& io;
   admission::ClientPort& port;
   const HttpOptions options;
+  const std::shared_ptr<const mesh::ApiKeys> keys;
   HttpRoutes routes;
   std::uint64_t next_id = 0;  // of an exchange: to admission each one is a connection of its own
   std::unordered_map<std::uint64_t, HttpConnection*> exchanges;
   std::unordered_set<std::shared_ptr<HttpConnection>> connections;
   std::vector<char> scratch = std::vector<char>(64u << 10);  // for one read at a time
   std::uint64_t bodies_bytes = 0;                            // promised to bodies on their way in
-  std::uint64_t accepted = 0, refused = 0, requests = 0, errors = 0;
+  std::uint64_t accepted = 0, refused = 0, requests = 0, errors = 0, unauthorized = 0;
   bool draining = false;
   bool tells_admission = true;     // until the front is destroyed
   std::function<void()> on_empty;  // called when draining and the last connection is gone
@@ -67,6 +69,7 @@ class HttpConnection final : public HttpSink, public std::enable_shared_from_thi
   void on_client_closed();
   void advance();
   void on_header();
+  bool is_let_in();
   void dispatch();
   void refuse(ApiError error);  // a copy: the parser that made it goes
   void finish_answer();
@@ -95,6 +98,7 @@ class HttpConnection final : public HttpSink, public std::enable_shared_from_thi
   bool client_closed_ = false;
   std::unique_ptr<HttpParser> parser_;  // in the middle of a request
   std::uint64_t body_bytes_ = 0;        // our part of hub_.bodies_bytes
+  std::string tenant_;                  // of the request
 
   std::optional<HttpExchange> exchange_;
   ConnectionId id_;  // of the exchange

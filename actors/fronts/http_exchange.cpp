@@ -12,6 +12,7 @@ HttpResponse error_response(const ApiError& error) {
   HttpResponse response;
   response.status = error.status;
   response.body = error_json(error);
+  if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (error.retry_after_ms > 0) {
     response.headers.emplace_back("Retry-After",
                                   std::to_string((error.retry_after_ms + 999ull) / 1000));

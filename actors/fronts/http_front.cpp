@@ -24,8 +24,9 @@ constexpr auto accept_again = std::chrono::milliseconds(100);  // when descripto
 }  // namespace
 
 struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
-  Impl(asio::io_context& io, admission::ClientPort& port, HttpOptions options)
-      : hub{io, port, std::move(options),
+  Impl(asio::io_context& io, admission::ClientPort& port, HttpOptions options,
+       std::shared_ptr<const mesh::ApiKeys> keys)
+      : hub{io, port, std::move(options), std::move(keys),
             HttpRoutes(
                 port, hub.options, [this] { return all_figures(); }, std::time(nullptr))},
         acceptor(io),
@@ -103,6 +104,7 @@ struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
         figure("aorta_http_connections_refused_total", hub.refused, counter),
         figure("aorta_http_requests_total", hub.requests, counter),
         figure("aorta_http_errors_total", hub.errors, counter),
+        figure("aorta_http_unauthorized_total", hub.unauthorized, counter),
     };
   }
 
@@ -123,8 +125,9 @@ struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
   std::vector<std::function<std::vector<mesh::Figure>()>> more_figures;
 };
 
-HttpFront::HttpFront(asio::io_context& io, admission::ClientPort& port, HttpOptions options)
-    : impl_(std::make_shared<Impl>(io, port, std::move(options))) {}
+HttpFront::HttpFront(asio::io_context& io, admission::ClientPort& port, HttpOptions options,
+                     std::shared_ptr<const mesh::ApiKeys> keys)
+    : impl_(std::make_shared<Impl>(io, port, std::move(options), std::move(keys))) {}
 
 HttpFront::~HttpFront() {
   impl_->hub.tells_admission = false;

@@ -10,6 +10,7 @@
 
 #include "actors/admission/client.hpp"
 #include "actors/fronts/http_options.hpp"
+#include "mesh/api_keys.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -19,7 +20,9 @@ namespace aorta::fronts {
 
 class HttpFront final : public admission::Front {
  public:
-  HttpFront(boost::asio::io_context& io, admission::ClientPort& port, HttpOptions options);
+  // `keys`: who may ask; the default lets everybody in.
+  HttpFront(boost::asio::io_context& io, admission::ClientPort& port, HttpOptions options,
+            std::shared_ptr<const mesh::ApiKeys> keys = std::make_shared<mesh::ApiKeys>());
   // Closes every connection, but tells admission nothing, which may be gone already.
   ~HttpFront();
 

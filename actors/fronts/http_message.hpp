@@ -13,6 +13,7 @@ struct HttpRequest {
   std::string method;  // upper case
   std::string target;  // as sent: path, and query after '?'
   std::string body;
+  std::string tenant;  // who asks, as the connection found out
   // The headers that we read; empty when absent.
   std::string request_id, idempotency_key, tier, last_event_id;
   std::string origin, preflight_headers;  // a page's, as browsers tell it

@@ -94,6 +94,21 @@ bool HttpParser::expects_continue() const {
   return boost::beast::iequals(beast_->parser.get()[http::field::expect], "100-continue");
 }
 
+std::string_view HttpParser::method() const {
+  const auto method = beast_->parser.get().method_string();
+  return {method.data(), method.size()};
+}
+
+std::string_view HttpParser::target() const {
+  const auto target = beast_->parser.get().target();
+  return {target.data(), target.size()};
+}
+
+std::string_view HttpParser::authorization() const {
+  const auto value = beast_->parser.get()[http::field::authorization];
+  return {value.data(), value.size()};
+}
+
 std::uint64_t HttpParser::most_body_bytes() const {
   if (beast_->parser.chunked()) return options_.max_body_bytes;
   return beast_->parser.content_length().value_or(0);

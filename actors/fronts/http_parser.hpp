@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "actors/fronts/api_error.hpp"
 #include "actors/fronts/http_message.hpp"
@@ -29,6 +30,9 @@ class HttpParser {
   bool keep_alive() const;
   bool http_1_0() const;
   bool expects_continue() const;
+  std::string_view method() const;
+  std::string_view target() const;
+  std::string_view authorization() const;
   std::uint64_t most_body_bytes() const;  // its length, or the limit when it comes in chunks
   // After `whole`.
   HttpRequest take();

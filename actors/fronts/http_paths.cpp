@@ -75,4 +75,10 @@ std::optional<Path> find_path(const std::string& path) {
   return std::nullopt;
 }
 
+bool is_open_to_all(std::string_view method, std::string_view target) {
+  const auto path = find_path(path_of(target));
+  const bool probe = path && (path->page == Page::health || path->page == Page::ready);
+  return probe || method == "OPTIONS";
+}
+
 }  // namespace aorta::fronts

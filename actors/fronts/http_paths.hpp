@@ -34,5 +34,7 @@ struct Path {
 // The path of a request's target, without escapes and query.
 std::string path_of(std::string_view target);
 std::optional<Path> find_path(const std::string& path);
+// Probes, and the preflights of browsers, come without credentials.
+bool is_open_to_all(std::string_view method, std::string_view target);
 
 }  // namespace aorta::fronts

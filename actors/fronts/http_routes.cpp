@@ -14,8 +14,6 @@
 namespace aorta::fronts {
 namespace {
 
-constexpr const char* tenant = "default";
-
 HttpResponse json_response(std::string body) {
   HttpResponse response;
   response.body = std::move(body);
@@ -159,7 +157,7 @@ HttpRoutes::Routed HttpRoutes::answer(const HttpRequest& request, const Path& pa
     case Page::model:
       return model(path.rest);
     case Page::request:
-      return this->request(path.rest);
+      return known_request(path.rest, request.tenant);
     case Page::request_stream:
       return resume(request, path.rest);
     case Page::health:
@@ -181,7 +179,7 @@ HttpRoutes::Routed HttpRoutes::generate(const HttpRequest& request, Shape shape)
   auto parsed = parse_request(*body, endpoint_of(shape), {request.tier, request.idempotency_key});
   if (const auto* error = std::get_if<ApiError>(&parsed)) return error_response(*error);
   auto& ours = std::get<ParsedRequest>(parsed);
-  ours.generate.tenant = tenant;
+  ours.generate.tenant = request.tenant;
   draw_identity(ours.generate);
   Opening opening;
   opening.plan.shape = shape;
@@ -197,7 +195,7 @@ HttpRoutes::Routed HttpRoutes::generate(const HttpRequest& request, Shape shape)
 HttpRoutes::Routed HttpRoutes::resume(const HttpRequest& request, std::string_view id) const {
   const auto parsed = parse_answer_id(id);
   if (!parsed) return no_request(id);
-  if (request.method == "HEAD") return this->request(id);
+  if (request.method == "HEAD") return known_request(id, request.tenant);
   const auto next = parse_event_id(request.last_event_id);
   if (!next) {
     return error_response({400, "invalid_value",
@@ -209,7 +207,7 @@ HttpRoutes::Routed HttpRoutes::resume(const HttpRequest& request, std::string_vi
   opening.plan.stream = true;
   opening.plan.include_usage = true;
   opening.plan.next = *next;
-  opening.call = ResumeCall{tenant, *parsed, *next};
+  opening.call = ResumeCall{request.tenant, *parsed, *next};
   return opening;
 }
 
@@ -254,7 +252,7 @@ HttpResponse HttpRoutes::model(std::string_view name) const {
                          "model", 0});
 }
 
-HttpResponse HttpRoutes::request(std::string_view id) const {
+HttpResponse HttpRoutes::known_request(std::string_view id, const std::string& tenant) const {
   const auto parsed = parse_answer_id(id);
   if (!parsed) return no_request(id);
   std::string known = port_.request_json(tenant, *parsed);

@@ -50,7 +50,7 @@ class HttpRoutes {
   HttpResponse ready() const;
   HttpResponse models() const;
   HttpResponse model(std::string_view name) const;
-  HttpResponse request(std::string_view id) const;
+  HttpResponse known_request(std::string_view id, const std::string& tenant) const;
   ServedModel served(const std::string& name) const;
 
   const admission::ClientPort& port_;

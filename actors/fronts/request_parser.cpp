@@ -69,7 +69,7 @@ void parse_aorta(Fields& fields, GenerateRequest& request, std::vector<std::stri
 
 // A retry is the same request however it is streamed, numbered or acknowledged.
 std::string digest_of(json body) {
-  for (const char* transport : {"stream", "stream_options", "id", "acks", "idempotency_key"}) {
+  for (const char* transport : {"stream", "stream_options", "id", "acks", "idempotency_key", "api_key"}) {
     body.erase(transport);
   }
   const std::string text = dump_json(body);  // names in order: nlohmann's objects are sorted
@@ -163,7 +163,7 @@ std::variant<ParsedRequest, ApiError> parse_request(const json& body, Endpoint e
   parse_aorta(fields, parsed.generate, parsed.ignored);
   parse_key(fields, endpoint, hints, body, parsed.generate);
   settle_known_fields(fields, kind);
-  if (endpoint == Endpoint::generate) fields.skip({"id", "acks"});
+  if (endpoint == Endpoint::generate) fields.skip({"id", "acks", "api_key"});
   if (error) return *std::move(error);
   for (std::string& name : fields.unknown()) parsed.ignored.push_back(std::move(name));
   return parsed;

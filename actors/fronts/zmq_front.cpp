@@ -8,8 +8,9 @@ struct ZmqFront::Impl : ZmqServer {
   using ZmqServer::ZmqServer;
 };
 
-ZmqFront::ZmqFront(mesh::WireLoop& loop, admission::ClientPort& port, ZmqOptions options)
-    : impl_(std::make_shared<Impl>(loop, port, std::move(options))) {}
+ZmqFront::ZmqFront(mesh::WireLoop& loop, admission::ClientPort& port, ZmqOptions options,
+                   std::shared_ptr<const mesh::ApiKeys> keys)
+    : impl_(std::make_shared<Impl>(loop, port, std::move(options), std::move(keys))) {}
 
 ZmqFront::~ZmqFront() { impl_->close(false); }
 

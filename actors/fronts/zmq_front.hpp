@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "actors/admission/client.hpp"
+#include "mesh/api_keys.hpp"
 
 namespace aorta::mesh {
 class WireLoop;
@@ -33,7 +34,9 @@ struct ZmqOptions {
 
 class ZmqFront final : public admission::Front {
  public:
-  ZmqFront(mesh::WireLoop& loop, admission::ClientPort& port, ZmqOptions options);
+  // `keys`: who may ask; the default lets everybody in.
+  ZmqFront(mesh::WireLoop& loop, admission::ClientPort& port, ZmqOptions options,
+           std::shared_ptr<const mesh::ApiKeys> keys = std::make_shared<mesh::ApiKeys>());
   // Closes the socket, but tells admission nothing, which may be gone already.
   ~ZmqFront();
 

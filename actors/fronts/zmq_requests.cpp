@@ -6,6 +6,7 @@
 
 #include "actors/fronts/draw.hpp"
 #include "actors/fronts/fields.hpp"
+#include "actors/fronts/key_check.hpp"
 #include "actors/fronts/request_parser.hpp"
 #include "actors/fronts/zmq_replies.hpp"
 #include "actors/fronts/zmq_server.hpp"
@@ -16,9 +17,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* tenant = "default";
 constexpr std::string_view magic = "AOR1";
 constexpr std::size_t most_id_bytes = 128;
+constexpr std::size_t most_key_bytes = 512;
 
 ZmqReply with_id(ZmqReply reply, const std::string& id) {
   if (!id.empty()) reply.body["id"] = id;
@@ -77,20 +78,27 @@ void ZmqServer::on_message(const mesh::Frames& frames) {
 void ZmqServer::on_verb(const std::string& peer, const std::string& verb, const json& body) {
   std::optional<ApiError> error;
   std::string id;
-  Fields(body, "", error).text("id", id, most_id_bytes);
+  Fields fields(body, "", error);
+  fields.text("id", id, most_id_bytes);
+  std::string key;
+  fields.text("api_key", key, most_key_bytes);
   if (error) return refuse(peer, "", *error);
+  // A stream that a key has opened on this socket needs none again; a probe needs none at all.
+  if (verb == "ack") return ack(peer, id, body);
+  if (verb == "status") return send(peer, with_id(status_reply(port_.readiness()), id));
+  Call call{{}, peer, id};
+  if (error = check_key(*keys_, key, "send it as 'api_key' in each map", call.tenant); error) {
+    ++unauthorized_;
+    return refuse(peer, id, *error);
+  }
   if (verb == "generate") {
-    generate(peer, id, body);
+    generate(call, body);
   } else if (verb == "resume") {
-    resume(peer, id, body);
+    resume(call, body);
   } else if (verb == "cancel") {
-    cancel(peer, id, body);
-  } else if (verb == "ack") {
-    ack(peer, id, body);
+    cancel(call, body);
   } else if (verb == "models") {
     send(peer, with_id(models_reply(port_.readiness()), id));
-  } else if (verb == "status") {
-    send(peer, with_id(status_reply(port_.readiness()), id));
   } else if (verb == "tokenize") {
     text(peer, id, "tokenize", tokenize(body, port_));
   } else if (verb == "detokenize") {
@@ -133,7 +141,8 @@ ConnectionId ZmqServer::open(ZmqStream stream) {
   return connection;
 }
 
-void ZmqServer::generate(const std::string& peer, const std::string& id, const json& body) {
+void ZmqServer::generate(const Call& call, const json& body) {
+  const auto& [tenant, peer, id] = call;
   if (const auto error = no_room(peer, id)) return refuse(peer, id, *error);
   auto parsed = parse_request(body, Endpoint::generate, {});
   if (const auto* error = std::get_if<ApiError>(&parsed)) return refuse(peer, id, *error);
@@ -148,7 +157,8 @@ void ZmqServer::generate(const std::string& peer, const std::string& id, const j
   port_.generate(open(std::move(stream)), std::move(ours.generate));
 }
 
-void ZmqServer::resume(const std::string& peer, const std::string& id, const json& body) {
+void ZmqServer::resume(const Call& call, const json& body) {
+  const auto& [tenant, peer, id] = call;
   std::optional<ApiError> error = no_room(peer, id);
   ZmqStream stream{.peer = peer, .id = id};
   Fields fields(body, "", error);
@@ -163,7 +173,8 @@ void ZmqServer::resume(const std::string& peer, const std::string& id, const jso
 }
 
 // On the stream's own connection, if this peer has it: its end then answers the cancel too.
-void ZmqServer::cancel(const std::string& peer, const std::string& id, const json& body) {
+void ZmqServer::cancel(const Call& call, const json& body) {
+  const auto& [tenant, peer, id] = call;
   std::optional<ApiError> error;
   Fields fields(body, "", error);
   const RequestId request = request_of(fields);
@@ -201,7 +212,7 @@ void ZmqServer::text(const std::string& peer, const std::string& id, const char*
                      std::variant<TextAnswer, ApiError> answer) {
   if (const auto* error = std::get_if<ApiError>(&answer)) return refuse(peer, id, *error);
   auto& text = std::get<TextAnswer>(answer);
-  std::erase(text.ignored, "id");
+  for (const char* ours : {"id", "api_key"}) std::erase(text.ignored, ours);
   send(peer, with_id(text_reply(verb, std::move(text)), id));
 }
 

@@ -12,10 +12,12 @@ namespace aorta::fronts {
 using boost::system::error_code;
 using std::chrono::milliseconds;
 
-ZmqServer::ZmqServer(mesh::WireLoop& loop, admission::ClientPort& port, ZmqOptions options)
+ZmqServer::ZmqServer(mesh::WireLoop& loop, admission::ClientPort& port, ZmqOptions options,
+                     std::shared_ptr<const mesh::ApiKeys> keys)
     : loop_(loop),
       port_(port),
       options_(std::move(options)),
+      keys_(std::move(keys)),
       retry_timer_(loop.io()),
       ack_timer_(loop.io()) {}
 
@@ -231,6 +233,7 @@ std::vector<mesh::Figure> ZmqServer::figures() const {
       figure("aorta_zmq_streams", peers_.stream_count(), gauge),
       figure("aorta_zmq_requests_total", requests_, counter),
       figure("aorta_zmq_garbage_total", garbage_, counter),
+      figure("aorta_zmq_unauthorized_total", unauthorized_, counter),
       figure("aorta_zmq_clients_lost_total", lost_, counter),
   };
 }

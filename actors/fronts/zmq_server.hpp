@@ -24,7 +24,8 @@ struct ZmqReply;
 
 class ZmqServer : public std::enable_shared_from_this<ZmqServer> {
  public:
-  ZmqServer(mesh::WireLoop& loop, admission::ClientPort& port, ZmqOptions options);
+  ZmqServer(mesh::WireLoop& loop, admission::ClientPort& port, ZmqOptions options,
+            std::shared_ptr<const mesh::ApiKeys> keys);
 
   void start(ConnectionId first);
   void deliver(ConnectionId connection, const admission::ClientEvent& event);
@@ -37,9 +38,12 @@ class ZmqServer : public std::enable_shared_from_this<ZmqServer> {
   // What clients ask (zmq_requests.cpp).
   void on_message(const mesh::Frames& frames);
   void on_verb(const std::string& peer, const std::string& verb, const nlohmann::json& body);
-  void generate(const std::string& peer, const std::string& id, const nlohmann::json& body);
-  void resume(const std::string& peer, const std::string& id, const nlohmann::json& body);
-  void cancel(const std::string& peer, const std::string& id, const nlohmann::json& body);
+  struct Call {  // whose, on which socket, under which name of the client's
+    std::string tenant, peer, id;
+  };
+  void generate(const Call& call, const nlohmann::json& body);
+  void resume(const Call& call, const nlohmann::json& body);
+  void cancel(const Call& call, const nlohmann::json& body);
   void ack(const std::string& peer, const std::string& id, const nlohmann::json& body);
   void text(const std::string& peer, const std::string& id, const char* verb,
             std::variant<TextAnswer, ApiError> answer);
@@ -66,6 +70,7 @@ class ZmqServer : public std::enable_shared_from_this<ZmqServer> {
   mesh::WireLoop& loop_;
   admission::ClientPort& port_;
   const ZmqOptions options_;
+  const std::shared_ptr<const mesh::ApiKeys> keys_;
   std::unique_ptr<mesh::LoopSocket> socket_;  // until closed
   std::vector<std::string> endpoints_;
   ZmqPeers peers_;
@@ -73,7 +78,7 @@ class ZmqServer : public std::enable_shared_from_this<ZmqServer> {
   boost::asio::steady_timer retry_timer_, ack_timer_;
   bool retry_armed_ = false, ack_armed_ = false;
   std::function<void()> on_empty_;  // draining
-  std::uint64_t requests_ = 0, garbage_ = 0, lost_ = 0;
+  std::uint64_t requests_ = 0, garbage_ = 0, lost_ = 0, unauthorized_ = 0;
 };
 
 }  // namespace aorta::fronts

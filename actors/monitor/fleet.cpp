@@ -10,13 +10,6 @@ namespace aorta::monitor {
 using mesh::ServiceKind;
 using mesh::ServiceState;
 
-const char* name_of(ServiceKind kind) {
-  constexpr const char* names[] = {"admission", "scheduler", "executor", "cache",
-                                   "monitor",   "node",      "tool"};
-  const auto i = static_cast<std::size_t>(kind);
-  return i < std::size(names) ? names[i] : "unknown";
-}
-
 const char* name_of(ServiceState state) {
   constexpr const char* names[] = {"starting", "ready", "draining", "stopping", "dead"};
   const auto i = static_cast<std::size_t>(state);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "mesh/messages.hpp"
+#include "mesh/routing_id.hpp"
 
 namespace aorta::monitor {
 
@@ -58,7 +59,7 @@ class Fleet {
   std::uint64_t deaths_ = 0, crashes_ = 0;
 };
 
-const char* name_of(mesh::ServiceKind kind);
+using mesh::name_of;  // of kinds
 const char* name_of(mesh::ServiceState state);
 
 }  // namespace aorta::monitor

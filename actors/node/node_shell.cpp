@@ -28,6 +28,12 @@ NodeShell::NodeShell(actors::Host& host, std::unique_ptr<Node> core, Spawner& sp
 
 NodeShell::~NodeShell() = default;
 
+void NodeShell::signal_children(int signal) {
+  for (const auto& [name, child] : node_.children()) {
+    if (child.pid != 0) spawner_.signal(child.pid, signal);
+  }
+}
+
 void NodeShell::wait_for_events() {
   watch_->descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                                 [this](boost::system::error_code error) {

@@ -25,6 +25,7 @@ class NodeShell final : public actors::Shell {
   NodeShell(actors::Host& host, std::unique_ptr<Node> core, Spawner& spawner,
             NodeShellOptions options);
   ~NodeShell() override;
+  void signal_children(int signal);  // each that runs
 
  protected:
   void after_turn(TimePoint now) override;

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   add_control_commands(app, run);
   add_serve_commands(app, run);
   add_model_commands(app, run);
+  add_keys_commands(app, run);
   add_config_commands(app, run);
 
   try {

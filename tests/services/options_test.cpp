@@ -159,16 +159,5 @@ TEST(Options, BetweenHostsTheAdvertisedAddressIsDialled) {
   EXPECT_EQ(dial_endpoint(config, Reach::network, mesh::ServiceKind::scheduler, "scheduler"),
             "tcp://control:9003");
 }
-
-TEST(Options, ListeningBeyondLoopbackWantsAWord) {
-  Config config;
-  EXPECT_TRUE(check_exposure(config).ok());
-  config.zmq.bind = "0.0.0.0";
-  ASSERT_FALSE(check_exposure(config).ok());
-  EXPECT_NE(check_exposure(config).error().message.find("zmq.bind"), std::string::npos);
-  config.mesh.insecure = true;
-  EXPECT_TRUE(check_exposure(config).ok());
-}
-
 }  // namespace
 }  // namespace aorta::services
