@@ -121,7 +121,8 @@ struct Config {
   } engine;
   struct Node {
     std::uint32_t executors = 1;
-    std::string name_prefix = "executor";
+    std::string name_prefix;
+    std::string child_logs = "files";
     std::uint32_t max_executors = 64;
     std::uint32_t backoff_first_ms = 100;
     std::uint32_t backoff_max_ms = 10000;
@@ -129,6 +130,7 @@ struct Config {
   } node;
   struct Monitor {
     std::string bind = "127.0.0.1";
+    std::string actuator = "node";
     std::uint32_t report_ms = 1000;
     std::uint32_t audit_ms = 5000;
   } monitor;

@@ -188,7 +188,8 @@ std::vector<Setting> make_settings() {
              "Draining: let what runs finish within drain.drain_s, or hand it over at once."),
 
       number(SETTING(engine.threads), 0, 256,
-             "Threads of one executor's engine; 0: this machine's cores shared by node.executors."),
+             "Threads of one executor's engine; 0: the cores that this process may use, shared by "
+             "node.executors."),
       choice(SETTING(engine.isa), {"auto", "scalar", "avx2", "avx512"},
              "Instruction set of the kernels; auto is the best this machine has."),
       number(SETTING(engine.slots), 1, 4096, "Requests that an executor runs at once."),
@@ -206,7 +207,11 @@ std::vector<Setting> make_settings() {
       number(SETTING(node.executors), 0, 64,
              "Executors that this host starts with; `aorta scale executors=N` changes it."),
       text(SETTING(node.name_prefix),
-           "Executors are called by it and a number; another one on each host."),
+           "Executors are called by it and a number, another one on each host; empty: executor "
+           "under `aorta up`, executor-HOSTNAME under `aorta serve node`."),
+      choice(SETTING(node.child_logs), {"files", "stderr"},
+             "Where its children write: each to a file in the state folder's logs, or all to the "
+             "agent's own stderr, as containers want."),
       number(SETTING(node.max_executors), 1, 1024,
              "The most executors this host may be asked for."),
       number(SETTING(node.backoff_first_ms), 10, 60000,
@@ -216,6 +221,9 @@ std::vector<Setting> make_settings() {
              "How long children may drain when their node agent is gone."),
 
       text(SETTING(monitor.bind), "Address of the monitor's HTTP: /metrics and /health."),
+      choice(SETTING(monitor.actuator), {"node", "none"},
+             "Who starts and stops executors for `aorta scale`: the node agents, or none of us, "
+             "where containers are run by compose or Kubernetes."),
       number(SETTING(monitor.report_ms), 100, 60000,
              "How often a service reports its figures to the monitor."),
       number(SETTING(monitor.audit_ms), 100, 600000,

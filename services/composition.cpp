@@ -135,7 +135,7 @@ Result<void> Composition::add_node(const std::string& name, Incarnation incarnat
     return all;
   };
   shell.draw_incarnation = draw_incarnation;
-  shell.log_folder = log_folder(config_);
+  if (config_.node.child_logs == "files") shell.log_folder = log_folder(config_);
   shell.on_whole = std::move(children.on_whole);
   auto agent = std::make_unique<node::NodeShell>(
       host_,

@@ -186,6 +186,7 @@ monitor::MonitorOptions monitor_options(const Config& config, Reach reach) {
   options.peering = peering(config);
   options.max_executors = config.node.max_executors;
   options.audit_for = milliseconds(config.monitor.audit_ms);
+  options.actuates = config.monitor.actuator == "node";
   return options;
 }
 
@@ -205,7 +206,7 @@ node::NodeOptions node_options(const Config& config, Reach reach) {
   options.restart.stop_patience = seconds(config.drain.drain_s + 5);
   options.executors = config.node.executors;
   options.max_executors = config.node.max_executors;
-  options.name_prefix = config.node.name_prefix;
+  if (!config.node.name_prefix.empty()) options.name_prefix = config.node.name_prefix;
   return options;
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -19,16 +20,74 @@ namespace {
 using mesh::ServiceKind;
 using monitor::name_of;
 
+constexpr const char* node_runs[] = {"scheduler", "monitor", "cache", "admission", "executor"};
+
 struct ServeOptions {
   Invocation invocation;
   std::string name;
-  std::uint64_t incarnation = 0;  // given by a node agent
+  std::uint64_t incarnation = 0;             // given by a node agent
+  std::vector<std::string> run{"executor"};  // by a node agent
 };
 
+// Part of a name: its end, where generated host names differ, so that the name keeps to 64.
+std::string host_part() {
+  constexpr std::size_t longest = 48;
+  const std::string host = host_name();
+  return host.size() > longest ? host.substr(host.size() - longest) : host;
+}
+
+// Unique in the mesh as long as host names are: containers have one each.
+std::string executor_prefix(const Config& config) {
+  return config.node.name_prefix.empty() ? "executor-" + host_part() : config.node.name_prefix;
+}
+
 std::string default_name(ServiceKind kind, const Config& config) {
-  if (kind == ServiceKind::executor) return config.node.name_prefix + "-" + host_name();
-  if (kind == ServiceKind::node) return "node-" + host_name();
+  if (kind == ServiceKind::executor) {
+    const std::string& prefix = config.node.name_prefix;
+    return prefix.empty() ? executor_prefix(config) : prefix + "-" + host_part();
+  }
+  if (kind == ServiceKind::node) return "node-" + host_part();
   return std::string(name_of(kind));
+}
+
+bool runs(const ServeOptions& options, ServiceKind kind) {
+  return std::find(options.run.begin(), options.run.end(), name_of(kind)) != options.run.end();
+}
+
+bool needs_model(ServiceKind kind, const ServeOptions& options) {
+  if (kind != ServiceKind::node) {
+    return kind == ServiceKind::admission || kind == ServiceKind::executor;
+  }
+  return runs(options, ServiceKind::admission) || runs(options, ServiceKind::executor);
+}
+
+int serve_node(Config config, const std::string& name, Incarnation life,
+               const ServeOptions& options) {
+  auto spawner = node::Spawner::fork(
+      {.orphan_patience = std::chrono::milliseconds(config.node.orphan_drain_ms)});
+  if (!spawner) return report(spawner.error());
+  config.node.name_prefix = executor_prefix(config);
+  if (!runs(options, ServiceKind::executor)) config.node.executors = 0;
+  Composition::Children children{.arguments = options.invocation.arguments(), .on_whole = [] {}};
+  for (const ServiceKind kind :
+       {ServiceKind::scheduler, ServiceKind::monitor, ServiceKind::cache, ServiceKind::admission}) {
+    if (runs(options, kind)) children.fixed.push_back(kind);
+  }
+  Composition composition(config, false);
+  if (auto added = composition.add_node(name, life, *spawner, std::move(children)); !added) {
+    return report_cannot_start(added.error());
+  }
+  return composition.run([&] { return load_config(options.invocation); });
+}
+
+int serve_alone(ServiceKind kind, const Config& config, const std::string& name, Incarnation life,
+                const ServeOptions& options) {
+  Composition composition(config, false);
+  if (auto added = composition.add(kind, name, life); !added) {
+    log::error("cannot start", {{"reason", added.error().message}});
+    return report_cannot_start(added.error());
+  }
+  return composition.run([&] { return load_config(options.invocation); });
 }
 
 int serve(ServiceKind kind, const ServeOptions& options) {
@@ -44,8 +103,7 @@ int serve(ServiceKind kind, const ServeOptions& options) {
         {ErrorCode::invalid_argument,
          fmt::format("'{}' is no name for a service: 1 to 64 of A-Z a-z 0-9 . _ -", name)});
   }
-  const bool needs_model = kind == ServiceKind::admission || kind == ServiceKind::executor;
-  if (needs_model) {
+  if (needs_model(kind, options)) {
     if (auto model = check_model(model_of(*config)); !model) {
       return report_cannot_start(model.error());
     }
@@ -53,31 +111,15 @@ int serve(ServiceKind kind, const ServeOptions& options) {
   for (const std::string& folder : {state_folder(*config), log_folder(*config)}) {
     if (auto made = make_private_folder(folder); !made) return report(made.error());
   }
+  const bool child = options.incarnation != 0;
   log::init({.level = *log::parse_level(config->log.level),
              .format = config->log.format == "json" ? log::Format::json : log::Format::text,
              .service = name,
-             .warnings_to_stdout = options.incarnation != 0});
+             .warnings_to_stdout = child && config->node.child_logs == "files"});
 
-  const Incarnation life =
-      options.incarnation != 0 ? Incarnation{options.incarnation} : draw_incarnation();
-  if (kind == ServiceKind::node) {
-    auto spawner = node::Spawner::fork(
-        {.orphan_patience = std::chrono::milliseconds(config->node.orphan_drain_ms)});
-    if (!spawner) return report(spawner.error());
-    Composition composition(*config, false);
-    if (auto added =
-            composition.add_node(name, life, *spawner, {{}, options.invocation.arguments(), [] {}});
-        !added) {
-      return report_cannot_start(added.error());
-    }
-    return composition.run([&] { return load_config(options.invocation); });
-  }
-  Composition composition(*config, false);
-  if (auto added = composition.add(kind, name, life); !added) {
-    log::error("cannot start", {{"reason", added.error().message}});
-    return report_cannot_start(added.error());
-  }
-  return composition.run([&] { return load_config(options.invocation); });
+  const Incarnation life = child ? Incarnation{options.incarnation} : draw_incarnation();
+  return kind == ServiceKind::node ? serve_node(*config, name, life, options)
+                                   : serve_alone(kind, *config, name, life, options);
 }
 
 }  // namespace
@@ -92,7 +134,7 @@ void add_serve_commands(CLI::App& app, Run& run) {
       {ServiceKind::executor, "An engine"},
       {ServiceKind::cache, "Packed weights of this host"},
       {ServiceKind::monitor, "Metrics, ps, scale, audit"},
-      {ServiceKind::node, "Starts, drains and restarts executors on this host"}};
+      {ServiceKind::node, "Starts, drains and restarts executors and other services on this host"}};
   for (const auto& [kind, description] : kinds) {
     CLI::App* command = parent->add_subcommand(name_of(kind), description);
     auto options = std::make_shared<ServeOptions>();
@@ -101,6 +143,14 @@ void add_serve_commands(CLI::App& app, Run& run) {
                        "GGUF file, or fake");
     command->add_option("--name", options->name, "Name in the mesh; one process a name");
     command->add_option("--incarnation", options->incarnation)->group("");
+    if (kind == ServiceKind::node) {
+      command
+          ->add_option("--run", options->run,
+                       "What to run here, a list with commas; executor: as many as node.executors")
+          ->delimiter(',')
+          ->check(
+              CLI::IsMember(std::vector<std::string>(std::begin(node_runs), std::end(node_runs))));
+    }
     command->callback(
         [&run, kind = kind, options] { run = [kind, options] { return serve(kind, *options); }; });
   }

@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <random>
-#include <thread>
 
+#include "base/cores.hpp"
 #include "engine/model/model_tools.hpp"
 
 extern char** environ;
@@ -155,8 +155,7 @@ Incarnation draw_incarnation() {
 
 std::uint32_t engine_threads(const Config& config) {
   if (config.engine.threads > 0) return config.engine.threads;
-  const std::uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
-  return std::max(1u, cores / std::max(1u, config.node.executors));
+  return std::max(1u, usable_cores() / std::max(1u, config.node.executors));
 }
 
 }  // namespace aorta::services

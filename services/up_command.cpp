@@ -73,8 +73,9 @@ int run_in_one(const Config& config, const UpOptions& options) {
       {ServiceKind::monitor, "monitor"},
       {ServiceKind::cache, "cache"},
       {ServiceKind::admission, "admission"}};
+  const std::string prefix = config.node.name_prefix.empty() ? "executor" : config.node.name_prefix;
   for (std::uint32_t i = 1; i <= config.node.executors; ++i) {
-    services.emplace_back(ServiceKind::executor, fmt::format("{}-{}", config.node.name_prefix, i));
+    services.emplace_back(ServiceKind::executor, fmt::format("{}-{}", prefix, i));
   }
   for (const auto& [kind, name] : services) {
     if (auto added = composition.add(kind, name, draw_incarnation()); !added) {

@@ -16,7 +16,14 @@ const char* name_of(ServiceState state) {
   return i < std::size(names) ? names[i] : "unknown";
 }
 
-void Fleet::on_membership(const mesh::Membership& membership) { membership_ = membership; }
+void Fleet::on_membership(const mesh::Membership& membership) {
+  membership_ = membership;
+  for (const mesh::Member& member : membership_.members) {
+    if (member.kind == ServiceKind::node && member.state == ServiceState::dead) {
+      node_gone(member.self.name);
+    }
+  }
+}
 
 void Fleet::on_node_report(const std::string& node, const mesh::NodeReport& report) {
   nodes_[node] = report;
@@ -36,6 +43,16 @@ const mesh::NodeReport::Child* Fleet::child(const std::string& name) const {
     for (const auto& child : report.children) {
       if (child.name == name) return &child;
     }
+  }
+  return nullptr;
+}
+
+const mesh::NodeReport::Child* Fleet::unready_child(const std::string& node) const {
+  const auto found = nodes_.find(node);
+  if (found == nodes_.end()) return nullptr;
+  for (const auto& child : found->second.children) {
+    const bool leaves = child.state == ServiceState::draining;  // as it should
+    if (child.state != ServiceState::ready && !leaves) return &child;
   }
   return nullptr;
 }
@@ -116,7 +133,13 @@ std::optional<std::string> Fleet::why_not_ready(const std::string& name) const {
                        count(ServiceKind::executor, ServiceState::ready), desired());
   }
   if (name == self_.self.name) return std::nullopt;
+  if (const auto* waits = unready_child(name)) {
+    return fmt::format("{} runs {}, which is {}", name, waits->name, name_of(waits->state));
+  }
   const mesh::Member* member = find(name);
+  if (member && member->kind == ServiceKind::node && !nodes_.contains(name)) {
+    return fmt::format("{} has not said yet what it runs", name);
+  }
   if (member && member->state == ServiceState::ready) return std::nullopt;
   if (member) return fmt::format("{} is {}", name, name_of(member->state));
   if (const auto* found = child(name)) {

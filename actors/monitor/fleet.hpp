@@ -41,13 +41,16 @@ class Fleet {
   // Ready are as many executors as desired, and none is leaving.
   bool settled() const;
   bool known(const std::string& name) const;  // as a member or a child
-  // nullopt: it is ready; else a sentence. `mesh` means all that is needed to serve.
+  bool is_child(const std::string& name) const { return child(name) != nullptr; }
+  // nullopt: it is ready; else a sentence. `mesh` means all that is needed to serve; a node agent
+  // is as ready as what it runs.
   std::optional<std::string> why_not_ready(const std::string& name) const;
   nlohmann::json processes() const;  // for ps
   std::vector<mesh::Figure> figures() const;
 
  private:
   const mesh::NodeReport::Child* child(const std::string& name) const;
+  const mesh::NodeReport::Child* unready_child(const std::string& node) const;
   std::uint32_t count(mesh::ServiceKind kind, mesh::ServiceState state) const;
 
   mesh::Hello self_;

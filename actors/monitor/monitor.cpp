@@ -103,7 +103,9 @@ void Monitor::tick(TimePoint now, mesh::Outbox& out) {
   peering_.tick(now, out);
   attendance_.beat(ServiceState::ready, now, out);
   std::erase_if(reported_, [&](const auto& entry) {
-    return now - entry.second.at >= options_.forget_figures_after;
+    const bool silent = now - entry.second.at >= options_.forget_figures_after;
+    if (silent) fleet_.node_gone(entry.first);
+    return silent;
   });
   if (now >= next_desired_) tell_desired(now, out);
   answer_waiting(now, out);
@@ -169,6 +171,14 @@ void Monitor::on_scale(const Tool& tool, const std::string& argument, Duration p
                   "--one-process; on other hosts run `aorta serve node` or `aorta serve executor`",
                   out);
   }
+  if (!options_.actuates) {
+    return answer(tool, exit_not_possible,
+                  fmt::format("executors of this mesh come and go with their containers "
+                              "(monitor.actuator is none): with compose, run `docker compose up -d "
+                              "--no-recreate --scale executor={}`",
+                              executors),
+                  out);
+  }
   fleet_.scale(executors);
   tell_desired(now, out);
   wait({tool, Waiting::For::settled, std::to_string(executors), now + patience}, now, out);
@@ -178,6 +188,14 @@ void Monitor::on_drain(const Tool& tool, const std::string& name, Duration patie
                        mesh::Outbox& out) {
   const mesh::Member* member = fleet_.find(name);
   const mesh::Peering::Peer* peer = peering_.find(name);
+  if (!options_.actuates && fleet_.is_child(name)) {
+    const std::string host = peer ? peer->hello.host : "ITS_CONTAINER";
+    return answer(tool, exit_not_possible,
+                  fmt::format("{} leaves with its container (monitor.actuator is none), which lets "
+                              "it drain: run `docker stop -t 60 {}`",
+                              name, host),
+                  out);
+  }
   if (fleet_.drain(name)) {
     tell_desired(now, out);
   } else if (member && member->kind == ServiceKind::executor && peer) {

@@ -22,6 +22,8 @@ struct MonitorOptions {
   mesh::PeeringOptions peering;
   Duration desired_every = std::chrono::seconds(1);
   std::uint32_t max_executors = 64;
+  // Node agents start and stop executors; false: somebody else does, container by container.
+  bool actuates = true;
   // Figures of a service that was not heard for so long are shown no more.
   Duration forget_figures_after = std::chrono::seconds(10);
   // An audit asks again until it balances, for so long; each time it waits for answers so long.

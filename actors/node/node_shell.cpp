@@ -55,18 +55,23 @@ void NodeShell::on_event(const SpawnEvent& event) {
       const Death death = explain_death(exited->wait_status, exited->oom_kill);
       const auto* child =
           node_.children().contains(exited->name) ? &node_.children().at(exited->name) : nullptr;
+      const std::string log = log_of(exited->name);
       const bool asked = child && child->phase == Phase::stopping && death.exit_code == 0;
       log::event(asked ? log::Level::info : log::Level::warning,
                  asked ? "child left" : "child died",
                  {{"child", exited->name},
                   {"pid", exited->pid},
                   {"cause", death.cause},
-                  {"log", options_.log_folder + "/" + exited->name + ".log"}});
+                  {"log", log.empty() ? "stderr" : log}});
       node_.child_exited(exited->name, death, now, out);
     } else {
       node_.spawner_gone(now, out);
     }
   });
+}
+
+std::string NodeShell::log_of(const std::string& child) const {
+  return options_.log_folder.empty() ? "" : options_.log_folder + "/" + child + ".log";
 }
 
 void NodeShell::after_turn(TimePoint) {
@@ -75,8 +80,7 @@ void NodeShell::after_turn(TimePoint) {
       const std::string& name = start->spec.name;
       const Incarnation incarnation = options_.draw_incarnation();
       incarnations_[name] = incarnation;
-      spawner_.start({name, options_.arguments(start->spec, incarnation),
-                      options_.log_folder + "/" + name + ".log"});
+      spawner_.start({name, options_.arguments(start->spec, incarnation), log_of(name)});
     } else if (auto* signal = std::get_if<SignalChild>(&action)) {
       spawner_.signal(signal->pid, signal->signal);
     }

@@ -16,7 +16,7 @@ struct NodeShellOptions {
   // Arguments of `aorta` that run this child as this life of it.
   std::function<std::vector<std::string>(const ChildSpec&, Incarnation)> arguments;
   std::function<Incarnation()> draw_incarnation;
-  std::string log_folder;
+  std::string log_folder;          // a file per child; empty: they write to our own stderr
   std::function<void()> on_whole;  // once, when every child is ready for the first time
 };
 
@@ -34,6 +34,7 @@ class NodeShell final : public actors::Shell {
   struct Watch;  // the spawner's socket on the loop
   void wait_for_events();
   void on_event(const SpawnEvent& event);
+  std::string log_of(const std::string& child) const;
 
   Node& node_;
   Spawner& spawner_;

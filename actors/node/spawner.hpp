@@ -23,7 +23,8 @@ struct SpawnerOptions {
 struct SpawnCommand {
   std::string name;
   std::vector<std::string> arguments;  // without the program
-  std::string log_path;                // its stderr, appended; its stdout is the spawner's stderr
+  // Its stderr, appended; empty: the spawner's own. Its stdout is the spawner's stderr.
+  std::string log_path;
 };
 
 struct SpawnStarted {

@@ -109,8 +109,10 @@ class SpawnerProcess {
     if (getppid() != own_pid_) _exit(75);  // the spawner died before we asked
     sigprocmask(SIG_SETMASK, &mask_of_children_, nullptr);
     dup2(STDERR_FILENO, STDOUT_FILENO);
-    const int log = open(words[2].c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (log >= 0) dup2(log, STDERR_FILENO);
+    if (!words[2].empty()) {
+      const int log = open(words[2].c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+      if (log >= 0) dup2(log, STDERR_FILENO);
+    }
     const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (nothing >= 0) dup2(nothing, STDIN_FILENO);
     std::string name = "aorta";

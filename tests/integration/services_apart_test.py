@@ -23,13 +23,13 @@ class Apart(meshes.Mesh):
                          "--set", f"cache.folder={self.folder}/packs"]
         self.services = {}
 
-    def serve(self, kind, name=None):
+    def serve(self, kind, name=None, *arguments):
         name = name or kind
         log = open(self.folder / f"{name}.log", "ab")
         model = ["--model", "fake"] if kind in ("admission", "executor") else []
         self.services[name] = subprocess.Popen(
-            [BINARY, "serve", kind, "--name", name, *self.settings, *model], env=self.environment,
-            stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            [BINARY, "serve", kind, "--name", name, *self.settings, *model, *arguments],
+            env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
         return self.services[name]
 
@@ -119,3 +119,28 @@ def test_scale_without_a_node_agent_says_what_to_run(apart):
     done = apart.aorta("scale", "executors=3", check=False)
     assert done.returncode == 3
     assert "aorta serve node" in done.stdout + done.stderr
+
+
+def test_a_node_agent_runs_what_it_is_told_to_as_in_a_container(apart):
+    agent = apart.serve("node", "node-here", "--run", "executor", "--model", "fake",
+                        "--set", "node.name_prefix=here", "--set", "node.child_logs=stderr")
+    apart.wait_ready("node-here")
+    first = apart.find("here-1")
+    assert first["state"] == "ready", "an agent is as ready as what it runs"
+    assert not apart.find("here-2")
+    apart.kill("here-1")
+    apart.wait_reborn(first)
+    agent.terminate()
+    assert agent.wait(PATIENCE_S) == 0
+    assert not apart.find("here-1")
+    log = (apart.folder / "node-here.log").read_text()
+    assert " here-1: " in log, "what its child said"
+    assert log.count("reason=drained") >= 2
+    apart.services.pop("node-here")
+
+
+def test_a_node_agent_runs_no_kind_that_is_none(apart):
+    wrong = subprocess.run([BINARY, "serve", "node", "--run", "executor,janitor"],
+                           capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "janitor" in wrong.stderr

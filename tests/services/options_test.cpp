@@ -123,6 +123,7 @@ TEST(Options, CacheMonitorAndNode) {
     const monitor::MonitorOptions built_in;
     SAME(max_executors);
     SAME(audit_for);
+    SAME(actuates);
     EXPECT_EQ(configured.attendance.monitor_address, "") << "it reports to nobody";
   }
   {

@@ -17,8 +17,8 @@ using std::chrono::seconds;
 
 class MonitorTest : public ::testing::Test {
  protected:
-  MonitorTest() {
-    MonitorOptions options;
+  MonitorTest() { begin({}); }
+  void begin(MonitorOptions options) {
     options.attendance.scheduler_address = "inproc://scheduler";
     options.max_executors = 8;
     mesh::Hello hello;
@@ -163,6 +163,55 @@ TEST_F(MonitorTest, ScaleRefusesWhatCannotBe) {
     EXPECT_EQ(reply->exit_code, 2) << wrong;
     EXPECT_NE(reply->text.find("0 to 8"), std::string::npos) << reply->text;
   }
+}
+
+TEST_F(MonitorTest, WhereContainersComeAndGoItSaysWhatToRun) {
+  begin({.actuates = false});
+  node_runs("node-a1b2", 1, {{"executor-a1b2-1", ServiceState::ready}});
+  mesh::Hello hello;
+  hello.kind = ServiceKind::executor;
+  hello.self = {"executor-a1b2-1", Incarnation{5}};
+  hello.host = "a1b2";
+  receive(hello.self, hello);
+  const auto scaled = reply_to(ask("scale", "4"));
+  EXPECT_EQ(scaled->exit_code, 3);
+  EXPECT_NE(scaled->text.find("--scale executor=4"), std::string::npos) << scaled->text;
+  const auto drained = reply_to(ask("drain", "executor-a1b2-1"));
+  EXPECT_EQ(drained->exit_code, 3);
+  EXPECT_NE(drained->text.find("docker stop -t 60 a1b2"), std::string::npos) << drained->text;
+  advance(seconds(3));
+  EXPECT_TRUE(sent_to<mesh::Desired>("node-a1b2").empty()) << "nobody's size was decided";
+  EXPECT_EQ(monitor->fleet().desired(), 1u) << "still published";
+}
+
+TEST_F(MonitorTest, ANodeAgentIsAsReadyAsWhatItRuns) {
+  members_are({{"node-a", ServiceKind::node, ServiceState::ready}});
+  EXPECT_EQ(reply_to(ask("health", "node-a"))->text, "node-a has not said yet what it runs");
+  node_runs("node-a", 1, {{"executor-a-1", ServiceState::starting}});
+  EXPECT_EQ(reply_to(ask("health", "node-a"))->text, "node-a runs executor-a-1, which is starting");
+  node_runs("node-a", 1,
+            {{"executor-a-1", ServiceState::ready}, {"executor-a-2", ServiceState::draining}});
+  EXPECT_EQ(reply_to(ask("health", "node-a"))->exit_code, 0) << "one that leaves as it should";
+  node_runs("node-a", 1, {{"executor-a-1", ServiceState::dead}});
+  EXPECT_EQ(reply_to(ask("health", "node-a"))->exit_code, 1);
+}
+
+TEST_F(MonitorTest, WhatADeadNodeAgentWantedCountsNoMore) {
+  node_runs("node-a", 1, {});
+  node_runs("node-b", 2, {});
+  EXPECT_EQ(monitor->fleet().desired(), 3u);
+  members_are({{"node-a", ServiceKind::node, ServiceState::ready},
+               {"node-b", ServiceKind::node, ServiceState::dead}});
+  EXPECT_EQ(monitor->fleet().desired(), 1u);
+}
+
+TEST_F(MonitorTest, ANodeAgentThatFellSilentCountsNoMore) {  // also where the scheduler knows none
+  node_runs("node-a", 1, {});
+  receive({"node-a", Incarnation{5}}, mesh::Report{});
+  advance(seconds(9));
+  EXPECT_EQ(monitor->fleet().desired(), 1u);
+  advance(seconds(3));
+  EXPECT_EQ(monitor->fleet().desired(), 0u);
 }
 
 TEST_F(MonitorTest, ScaleCanWaitUntilSettled) {

@@ -90,6 +90,15 @@ TEST_F(SpawnerTest, StandardErrorGoesToTheLogAppended) {
   EXPECT_EQ(std::filesystem::status(log()).permissions(), std::filesystem::perms(0600));
 }
 
+// As containers want it: whoever reads the agent's stderr reads the children's.
+TEST_F(SpawnerTest, WithoutALogItWritesToOurStandardError) {
+  ASSERT_TRUE(spawner.has_value());
+  const std::string here = "/proc/" + std::to_string(getpid()) + "/fd/2";
+  spawner->start({"child", {"-c", "test /proc/self/fd/2 -ef " + here}, ""});
+  started();
+  EXPECT_EQ(explain_death(exited().wait_status, false).exit_code, 0);
+}
+
 TEST_F(SpawnerTest, AgentGoneMeansChildrenAreToldToLeave) {
   // The child says in its log that it was told; ~Spawner waits until the spawner has left.
   start("trap 'echo told >&2; kill $!; exit 0' TERM; tail -f /dev/null & echo ready >&2; wait");
