@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "mesh/endpoint.hpp"
+#include "mesh/zmq_name_dial.hpp"
 
 namespace aorta::mesh {
 namespace {
@@ -53,8 +54,11 @@ Error bind_error(const std::string& endpoint, int error) {
 }  // namespace
 
 struct LoopSocket::Impl : std::enable_shared_from_this<LoopSocket::Impl> {
-  Impl(WireLoop& loop, LoopSocketOptions given, OnMessages handler)
-      : io(loop.io()), options(std::move(given)), on_messages(std::move(handler)) {
+  Impl(WireLoop& given_loop, LoopSocketOptions given, OnMessages handler)
+      : loop(given_loop),
+        io(loop.io()),
+        options(std::move(given)),
+        on_messages(std::move(handler)) {
     const bool router = options.kind == LoopSocketOptions::Kind::router;
     socket = zmq_socket(loop.zmq_context(), router ? ZMQ_ROUTER : ZMQ_DEALER);
     AORTA_CHECK(socket != nullptr, "libzmq has no more sockets");
@@ -90,6 +94,7 @@ struct LoopSocket::Impl : std::enable_shared_from_this<LoopSocket::Impl> {
   // The descriptor is libzmq's: it is released, never closed.
   void close() {
     if (!socket) return;
+    by_name.reset();
     descriptor->release();
     descriptor.reset();
     listeners.clear();  // our sockets' files: a successor may bind before libzmq has closed
@@ -185,12 +190,14 @@ struct LoopSocket::Impl : std::enable_shared_from_this<LoopSocket::Impl> {
     return SendResult::sent;
   }
 
+  WireLoop& loop;
   asio::io_context& io;
   LoopSocketOptions options;
   OnMessages on_messages;
   void* socket = nullptr;
   std::optional<asio::posix::stream_descriptor> descriptor;
   std::vector<IpcListener> listeners;
+  std::optional<NameDial> by_name;
   bool check_pending = false;
   Counts counts;
 };
@@ -230,7 +237,9 @@ Result<std::string> LoopSocket::bind(const std::string& endpoint) {
 
 Result<void> LoopSocket::connect(const std::string& endpoint) {
   if (auto checked = check_endpoint(endpoint); !checked.ok()) return checked.error();
-  if (zmq_connect(impl_->socket, endpoint.c_str()) != 0) {
+  if (dials_a_name(endpoint)) {
+    impl_->by_name.emplace(impl_->loop, impl_->socket, to_name_dial(endpoint));
+  } else if (zmq_connect(impl_->socket, endpoint.c_str()) != 0) {
     return Error{ErrorCode::invalid_argument,
                  fmt::format("{}: cannot be dialled: {}", endpoint, zmq_strerror(errno))};
   }
