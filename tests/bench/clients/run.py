@@ -3,10 +3,11 @@
 
   run.py CLIENT [--clients 32] [--seconds 60] [--kill] [--venvs FOLDER] [--url URL] [--out FOLDER] [--tokenizer FOLDER]
 
-CLIENT is one of openai, locust, evalscope, aiperf, curl. Each Python client is expected in a virtual environment of its
-name in FOLDER (README.md beside this file). Without --url a mesh of 2 executors with the demo model is started, and
-audited after the run; --kill ends one of its executors with SIGKILL midway. Prints JSON; what the client itself printed
-goes to FOLDER/CLIENT.txt. Exit code 0: there were requests and no errors.
+CLIENT is one of openai, locust, evalscope, aiperf, guidellm, curl. Each Python client is expected in a virtual
+environment of its name in FOLDER (README.md beside this file). Without --url a mesh of 2 executors with the demo model
+is started, and audited after the run; --kill ends one of its executors with SIGKILL midway. Prints JSON, in which `moved`
+is how often an answer went on at another executor; what the client itself printed and wrote goes to FOLDER/CLIENT[-kill].
+Exit code 0: there were requests and no errors.
 """
 
 import argparse
@@ -32,25 +33,26 @@ def parse_arguments():
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("--venvs", type=pathlib.Path, default=pathlib.Path("/tmp/venvs"))
     parser.add_argument("--tokenizer", type=pathlib.Path, default=pathlib.Path("/tmp/tokenizer"),
-                        help="for aiperf, made by make_tokenizer.py")
+                        help="for aiperf and guidellm, made by make_tokenizer.py")
     parser.add_argument("--url", help="of a mesh that is up; default: one is started")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("/tmp/aorta-clients"))
     options = parser.parse_args()
     if options.kill and options.url:
         parser.error("--kill ends an executor of the mesh that is started here: leave out --url")
+    options.folder = options.out / (options.client + ("-kill" if options.kill else ""))
     return options
 
 
 def run_client(options, url):
-    """(what it printed, requests, errors)."""
-    shutil.rmtree(options.out / options.client, ignore_errors=True)  # an earlier run's figures
-    options.out.mkdir(parents=True, exist_ok=True)
+    """(requests, errors)."""
+    shutil.rmtree(options.folder, ignore_errors=True)  # an earlier run's figures
+    options.folder.mkdir(parents=True)
     client = tools.CLIENTS[options.client]
-    command = client.command(options, url)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          cwd=options.out, timeout=options.seconds + 300)
-    (options.out / f"{options.client}.txt").write_text(done.stdout)
-    return client.count(done.stdout, options.out)
+    done = subprocess.run(client.command(options, url), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, cwd=options.folder,
+                          timeout=options.seconds + 300)
+    (options.folder / "printed.txt").write_text(done.stdout)
+    return client.count(done.stdout, options.folder)
 
 
 def kill_midway(mesh, seconds, killed):
@@ -70,8 +72,10 @@ def run_on_own_mesh(options):
         requests, errors = run_client(options, f"http://127.0.0.1:{mesh.base}")
         if timer:
             timer.join()
+            assert killed, "the executor could not be killed"
         mesh.assert_empty()
-        return {"requests": requests, "errors": errors, "killed": killed}
+        return {"requests": requests, "errors": errors, "killed": killed,
+                "moved": mesh.audit()["figures"]["epochs_lost"]}
 
 
 def main():

@@ -12,8 +12,8 @@ TOKENS = 48
 
 @dataclasses.dataclass
 class Client:
-    command: Callable  # (options, url) → arguments, run in options.out
-    count: Callable  # (what it printed, options.out) → (requests, errors)
+    command: Callable  # (options, url) → arguments, to be run in options.folder
+    count: Callable  # (what it printed, options.folder) → (requests, errors)
 
 
 def binary(options, name, program=None):
@@ -47,18 +47,18 @@ def locust_count(_, folder):
 
 # ── evalscope perf: streaming chat ──────────────────────────────────────────────────────────────
 def evalscope_command(options, url):
-    prompts = options.out / "prompts.txt"
+    prompts = options.folder / "prompts.txt"
     prompts.write_text("".join(f"Tell me something about the number {number}.\n"
                                for number in range(10000)))
     return [binary(options, "evalscope"), "perf", "--url", url + "/v1/chat/completions",
             "--api", "openai", "--model", "default", "--dataset", "line_by_line",
             "--dataset-path", str(prompts), "--parallel", str(options.clients), "--stream",
             "--number", "10000", "--duration", str(options.seconds), "--max-tokens", str(TOKENS),
-            "--no-timestamp", "--outputs-dir", "evalscope"]
+            "--no-timestamp", "--outputs-dir", "."]
 
 
 def evalscope_count(_, folder):
-    summary = next((folder / "evalscope").glob("**/benchmark_summary.json"))
+    summary = next(folder.glob("**/benchmark_summary.json"))
     figures = json.loads(summary.read_text())
     return figures["Total Requests"], figures["Failed Requests"]
 
@@ -69,13 +69,31 @@ def aiperf_command(options, url):
             "--endpoint-type", "chat", "--streaming", "--concurrency", str(options.clients),
             "--benchmark-duration", str(options.seconds), "--benchmark-grace-period", "60",
             "--synthetic-input-tokens-mean", "30", "--output-tokens-mean", str(TOKENS),
-            "--tokenizer", str(options.tokenizer), "--ui", "simple", "--artifact-dir", "aiperf"]
+            "--tokenizer", str(options.tokenizer), "--ui", "simple", "--artifact-dir", "."]
 
 
 def aiperf_count(_, folder):
-    figures = json.loads((folder / "aiperf/profile_export_aiperf.json").read_text())
+    figures = json.loads((folder / "profile_export_aiperf.json").read_text())
     errors = sum(error["count"] for error in figures["error_summary"])
     return int(figures["request_count"]["avg"]) + errors, errors
+
+
+# ── guidellm: streaming chat; what runs at the end is broken off ────────────────────────────────
+def guidellm_command(options, url):
+    return [binary(options, "guidellm"), "run",
+            "--backend", f"kind=openai_http,target={url},model=default",
+            "--profile", f"kind=concurrent,streams={options.clients}",
+            "--constraint", f"kind=max_duration,seconds={options.seconds}",
+            "--tokenizer", f"kind=huggingface_auto,model={options.tokenizer}",
+            "--data", f"kind=synthetic_text,prompt_tokens=30,output_tokens={TOKENS}",
+            "--output", "kind=json,path=run.json", "--output", "kind=console",
+            "--disable-console-interactive"]
+
+
+def guidellm_count(_, folder):
+    benchmarks = json.loads((folder / "run.json").read_text())["benchmarks"]
+    totals = benchmarks[0]["metrics"]["request_totals"]
+    return totals["successful"] + totals["errored"], totals["errored"]
 
 
 # ── curl: a process for each question ───────────────────────────────────────────────────────────
@@ -95,5 +113,6 @@ CLIENTS = {
     "locust": Client(locust_command, locust_count),
     "evalscope": Client(evalscope_command, evalscope_count),
     "aiperf": Client(aiperf_command, aiperf_count),
+    "guidellm": Client(guidellm_command, guidellm_count),
     "curl": Client(curl_command, curl_count),
 }
