@@ -42,7 +42,7 @@ TEST(ApiKeys, AKeyIsItsTenants) {
   EXPECT_EQ(keys.tenant_of("sk-"), "");
   EXPECT_EQ(keys.tenant_of(""), "");
   EXPECT_FALSE(ApiKeys().required());
-  EXPECT_TRUE(ApiKeys({}).required()) << "the last one was revoked: nobody is let in";
+  EXPECT_TRUE(ApiKeys(std::vector<ApiKey>{}).required()) << "the last one was revoked: nobody is let in";
 }
 
 TEST(ApiKeys, WhatIsNoFileOfKeysIsSaid) {
