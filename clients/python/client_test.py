@@ -49,6 +49,15 @@ class ClientTest(unittest.TestCase):
         self.assertEqual((stream.reasoning, stream.next_index), ("Hm. ", [2, 1]))
         self.assertEqual(stream.choices[1].result.finish_reason, "length")
 
+    def test_logprobs_come_with_their_tokens(self) -> None:
+        likeliest = {"token": "\\xc3", "bytes": [195], "logprob": -0.5}
+        client = self.client(lambda verb, ask: [
+            ACCEPTED, tokens(0, "", logprobs=[{**likeliest, "top_logprobs": [likeliest]}]), done()])
+        stream = client.generate("Why?", logprobs=True, top_logprobs=1)
+        stream.read()
+        entry = aorta.TokenLogprob("\\xc3", b"\xc3", -0.5)
+        self.assertEqual(stream.logprobs, [aorta.Logprob(entry, [entry])])
+
     def test_a_refusal_says_when_to_try_again(self) -> None:
         client = self.client(lambda verb, ask: [("rejected", {
             "status": 429, "code": "queue_full", "message": "Full.", "param": "",

@@ -64,16 +64,22 @@ TEST(CppClient, HandsPiecesToACallback) {
 
 TEST(CppClient, KeepsChoicesApart) {
   ScriptedServer server([](const Ask&) {
+    const json likeliest = {{"token", "\\xc3"}, {"bytes", {195}}, {"logprob", -0.5}};
     Ask both = accepted, second = tokens(0, "b"), last = done(), thought = tokens(0, "");
     both.second["choices"] = 2;
     second.second["choice"] = last.second["choice"] = 1;
     thought.second["reasoning"] = "Hm. ";
+    thought.second["logprobs"] = {likeliest};
+    thought.second["logprobs"][0]["top_logprobs"] = {likeliest};
     return std::vector<Ask>{both, thought, second, tokens(1, "a"), done(), last};
   });
   Client client(at(server));
   Stream stream = client.generate(Request("Why?").set("n", 2));
   EXPECT_EQ(stream.read(), "a");
   EXPECT_EQ(stream.reasoning(), "Hm. ");
+  ASSERT_EQ(stream.logprobs().size(), 1u);
+  EXPECT_EQ(stream.logprobs()[0].top_logprobs.at(0).bytes, std::vector<int>{195});
+  EXPECT_EQ(stream.logprobs()[0].logprob, -0.5);
   EXPECT_EQ(stream.choices().at(1).text, "b");
   EXPECT_EQ(stream.next_index(), (std::vector<std::uint32_t>{2, 1}));
 }

@@ -108,6 +108,24 @@ def test_awaited_answers_go_on_when_the_connection_is_cut(mesh):
     mesh.assert_empty()
 
 
+def test_choices_and_their_logprobs_go_on_when_the_connection_is_cut(mesh):
+    question = {**QUESTION, "n": 3, "logprobs": True, "top_logprobs": 2}
+
+    def choices_of(address, relay=None):
+        with aorta.Client(address) as client:
+            stream = client.generate("Go on", **question)
+            for _ in stream:
+                if relay and relay.cuts < 2 and len(stream.ids) > 30 * (relay.cuts + 1):
+                    relay.cut()
+            return [(c.ids, c.text, c.logprobs, c.result.finish_reason) for c in stream.choices]
+    undisturbed = choices_of(mesh.zmq_address)
+    assert len(undisturbed) == 3
+    with Relay(mesh.base + 1) as relay:
+        assert choices_of(relay.address, relay) == undisturbed
+        assert relay.cuts == 2
+    mesh.assert_empty()
+
+
 def test_a_client_that_closes_leaves_nothing(mesh):
     with aorta.Client(mesh.zmq_address) as client:
         stream = client.generate("Go on", max_tokens=5000)

@@ -16,11 +16,12 @@ token where it stopped; `retries=0` turns that off. A refusal is never tried aga
 """
 
 from .aio import AsyncClient, AsyncStream
-from .answers import Choice, Fields, Message, Piece, Result, Status
+from .answers import Choice, Fields, Logprob, Message, Piece, Result, Status, TokenLogprob
 from .client import Client, Stream
 from .errors import AnswerLost, AortaError, ConnectionLost, Failed, Rejected
 
 __all__ = [
     "AnswerLost", "AortaError", "AsyncClient", "AsyncStream", "Choice", "Client", "ConnectionLost",
-    "Failed", "Fields", "Message", "Piece", "Rejected", "Result", "Status", "Stream",
+    "Failed", "Fields", "Logprob", "Message", "Piece", "Rejected", "Result", "Status", "Stream",
+    "TokenLogprob",
 ]

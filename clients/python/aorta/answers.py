@@ -45,6 +45,7 @@ class Fields(TypedDict, total=False):
     top_logprobs: Optional[int]
     seed: Optional[int]  # the same seed gives the same answer
     stop: Union[str, Sequence[str], None]
+    stop_token_ids: Optional[Sequence[int]]
     ignore_eos: Optional[bool]
     tier: Optional[str]  # urgent, high or normal
     tenant_class: Optional[str]
@@ -70,15 +71,45 @@ def request_body(question: Union[str, Sequence[Message], None], fields: Mapping[
 
 
 @dataclasses.dataclass(frozen=True)
+class TokenLogprob:
+    """Of one token; `bytes` is exact where `token` is not: it may stop inside a character."""
+
+    token: str
+    bytes: bytes
+    logprob: float
+
+    @classmethod
+    def of(cls, entry: Body) -> "TokenLogprob":
+        return cls(entry["token"], bytes(entry["bytes"]), entry["logprob"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Logprob:
+    """Of a generated token, and of the likeliest in its place."""
+
+    chosen: TokenLogprob
+    top: List[TokenLogprob]
+
+
+@dataclasses.dataclass(frozen=True)
 class Piece:
     """Some tokens of an answer: `ids` begin at `index`; `text` may lag behind them. `reasoning` is
-    the model's thinking, which comes before its text."""
+    the model's thinking, which comes before its text; `logprobs` has an entry for each id where
+    they were asked for."""
 
     index: int
     ids: List[int]
     text: str
     reasoning: str = ""
     choice: int = 0
+    logprobs: List[Logprob] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def of(cls, body: Body) -> "Piece":
+        logprobs = [Logprob(TokenLogprob.of(one), [*map(TokenLogprob.of, one["top_logprobs"])])
+                    for one in body.get("logprobs") or ()]
+        return cls(body["index"], body["ids"], body["text"], body.get("reasoning", ""),
+                   body.get("choice", 0), logprobs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +141,7 @@ class Choice:
 
     def __init__(self, next_index: int) -> None:
         self.ids: List[int] = []
+        self.logprobs: List[Logprob] = []
         self.next_index = next_index  # of the next token: where a resume goes on
         self.result: Optional[Result] = None
         self.error: Optional[Failed] = None
@@ -135,6 +167,7 @@ class Choice:
         self.next_index += len(piece.ids)
         self._text.append(piece.text)
         self._reasoning.append(piece.reasoning)
+        self.logprobs.extend(piece.logprobs)
 
 
 class Call:
@@ -199,9 +232,17 @@ class Answer(Call):
         return self.choices[0].reasoning
 
     @property
-    def result(self) -> Optional[Result]:
-        """How it ended; None before."""
-        return self.choices[0].result
+    def logprobs(self) -> List[Logprob]:
+        """An entry for each id, where they were asked for."""
+        return self.choices[0].logprobs
+
+    @property
+    def result(self) -> Result:
+        """How it ended: to be asked when it has."""
+        result = self.choices[0].result
+        if result is None:
+            raise AortaError("not_ended", "the answer has not ended: read it first")
+        return result
 
     @property
     def next_index(self) -> NextIndex:
@@ -245,8 +286,7 @@ class Answer(Call):
         if verb == "accepted":
             self._accept(body)
         elif verb == "tokens":
-            piece = Piece(body["index"], body["ids"], body["text"], body.get("reasoning", ""),
-                          body.get("choice", 0))
+            piece = Piece.of(body)
             self.choices[piece.choice]._add(piece)
             return piece
         elif verb == "done":

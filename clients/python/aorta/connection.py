@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import Any, Dict, List, Optional
+from typing import Any, List, Optional
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -51,7 +51,7 @@ class Connection:
 
     def saw(self, frames: List[bytes]) -> bool:
         """Takes what the monitor says; whether a connection that was up is gone."""
-        event: Dict[str, Any] = parse_monitor_message(frames)
+        event: Any = parse_monitor_message(frames)
         if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self.up, self._trouble = True, ""
         elif event["event"] == zmq.EVENT_DISCONNECTED:

@@ -61,6 +61,7 @@ class Stream {
   const std::string& text() const { return choices()[0].text; }
   const std::string& reasoning() const { return choices()[0].reasoning; }
   const std::vector<std::uint32_t>& ids() const { return choices()[0].ids; }
+  const std::vector<Logprob>& logprobs() const { return choices()[0].logprobs; }
   const std::optional<Result>& result() const { return choices()[0].result; }  // after the end
   // Where Client::resume() goes on.
   std::vector<std::uint32_t> next_index() const { return answer_->next_index(); }
@@ -106,7 +107,7 @@ class Stream {
       throw;
     } catch (const msgpack::type_error&) {
       answer_->open = false;
-      throw Error("protocol", "the server's message is not of aorta's protocol");
+      throw Error("protocol", "the server's message has a field of another type");
     }
   }
 
@@ -146,12 +147,7 @@ class Client {
     return ask("models").get<std::vector<std::string>>("models");
   }
   // Whether the mesh can serve now.
-  Status status() {
-    const detail::Reply reply = ask("status");
-    return {reply.get<bool>("ready"), reply.get<std::string>("reason"),
-            reply.get<std::vector<std::string>>("models"),
-            reply.get<std::uint32_t>("open_requests")};
-  }
+  Status status() { return ask("status").as<Status>(); }
 
  private:
   static Options at(const std::string& address) {

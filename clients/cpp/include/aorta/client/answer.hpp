@@ -5,100 +5,20 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
-#include <map>
-#include <msgpack.hpp>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "aorta/client/errors.hpp"
-#include "aorta/client/request.hpp"
+#include "aorta/client/reply.hpp"
+#include "aorta/client/types.hpp"
 
-namespace aorta::client {
-
-// Some tokens of an answer: `ids` begin at `index`; `text` may lag behind them. `reasoning` is the
-// model's thinking, which comes before its text.
-struct Piece {
-  std::uint32_t index = 0;
-  std::vector<std::uint32_t> ids;
-  std::string text, reasoning;
-  std::uint32_t choice = 0;
-};
-
-// How an answer ended. finish_reason: stop, length, cancelled or timeout.
-struct Result {
-  std::string finish_reason;
-  std::map<std::string, std::uint64_t> usage;  // prompt_tokens, completion_tokens, …
-  std::uint32_t epochs = 0;
-  bool same_numerics = true;
-};
-
-// One of the answers to a question, as far as it has come.
-struct Choice {
-  std::uint32_t next_index = 0;  // of the next token: where a resume goes on
-  std::vector<std::uint32_t> ids;
-  std::string text, reasoning;
-  std::optional<Result> result;
-  std::optional<Failed> failure;
-  bool ended() const { return result || failure; }
-};
-
-// Whether a request could be served now, and why not.
-struct Status {
-  bool ready = false;
-  std::string reason;
-  std::vector<std::string> models;
-  std::uint32_t open_requests = 0;
-};
-
-namespace detail {
-
-// A message of the server, with the fields of its body.
-class Reply {
- public:
-  Reply(std::string its_verb, const char* data, std::size_t size)
-      : verb(std::move(its_verb)), body_(msgpack::unpack(data, size)) {
-    if (body_->type != msgpack::type::MAP) throw msgpack::type_error();
-  }
-  // Our own, when the connection is gone and no retry is left.
-  static Reply lost(const std::string& why) {
-    PackedMap body;
-    body.set("why", why);
-    const std::string packed = body.pack();
-    return Reply("lost", packed.data(), packed.size());
-  }
-  template <class T>
-  T get(const char* name, T fallback = {}) const {
-    const auto& map = body_->via.map;
-    for (std::uint32_t i = 0; i < map.size; ++i) {
-      const msgpack::object& key = map.ptr[i].key;
-      const bool found = key.type == msgpack::type::STR &&
-                         std::string_view(key.via.str.ptr, key.via.str.size) == name;
-      if (found) return map.ptr[i].val.template as<T>();
-    }
-    return fallback;
-  }
-  std::string verb;
-
- private:
-  msgpack::object_handle body_;
-};
+namespace aorta::client::detail {
 
 struct Outgoing {
   std::string verb;
   PackedMap body;
 };
-
-inline Rejected rejection(const Reply& reply) {
-  Rejected error(reply.get<std::string>("code"), reply.get<std::string>("message"),
-                 reply.get<int>("status", 400));
-  error.param = reply.get<std::string>("param");
-  if (const auto wait_ms = reply.get<std::uint32_t>("retry_after_ms"); wait_ms > 0) {
-    error.retry_after = std::chrono::milliseconds(wait_ms);
-  }
-  return error;
-}
 
 // An exchange: one message asks, one reply answers.
 class Call {
@@ -222,6 +142,14 @@ class Answer final : public Call {
     choices.back().next_index = index;
   }
 
+  Choice& choice_of(const Reply& reply) {
+    const auto number = reply.get<std::uint32_t>("choice");
+    if (number >= choices.size()) {
+      throw Error("protocol", "choice " + std::to_string(number) + " came, which nobody announced");
+    }
+    return choices[number];
+  }
+
   void accept(const Reply& reply) {
     accepted = true;
     model = reply.get<std::string>("model");
@@ -230,10 +158,8 @@ class Answer final : public Call {
   }
 
   Piece add(const Reply& reply) {
-    Piece piece{reply.get<std::uint32_t>("index"), reply.get<std::vector<std::uint32_t>>("ids"),
-                reply.get<std::string>("text"), reply.get<std::string>("reasoning"),
-                reply.get<std::uint32_t>("choice")};
-    Choice& choice = choices.at(piece.choice);
+    auto piece = reply.as<Piece>();
+    Choice& choice = choice_of(reply);
     if (piece.index != choice.next_index) {
       throw Error("protocol", "token " + std::to_string(piece.index) + " came, not " +
                                   std::to_string(choice.next_index));
@@ -242,16 +168,15 @@ class Answer final : public Call {
     choice.next_index += static_cast<std::uint32_t>(piece.ids.size());
     choice.text += piece.text;
     choice.reasoning += piece.reasoning;
+    choice.logprobs.insert(choice.logprobs.end(), piece.logprobs.begin(), piece.logprobs.end());
     return piece;
   }
 
   // The first failure of a choice is thrown when all have come to their ends.
   void end(const Reply& reply) {
-    Choice& choice = choices.at(reply.get<std::uint32_t>("choice"));
+    Choice& choice = choice_of(reply);
     if (reply.verb == "done") {
-      choice.result = Result{reply.get<std::string>("finish_reason"),
-                             reply.get<std::map<std::string, std::uint64_t>>("usage"),
-                             reply.get<std::uint32_t>("epochs"), reply.get<bool>("same_numerics")};
+      choice.result = reply.as<Result>();
     } else {
       choice.failure.emplace(reply.get<std::string>("code"), reply.get<std::string>("message"),
                              reply.get<int>("status", 500));
@@ -270,5 +195,4 @@ class Answer final : public Call {
   bool kept_ = false;  // when its client leaves, as its request says
 };
 
-}  // namespace detail
-}  // namespace aorta::client
+}  // namespace aorta::client::detail

@@ -54,6 +54,10 @@ class Channel {
     } catch (const zmq::error_t& error) {
       if (error.num() == EINTR) throw Interrupted();
       throw Error("zmq", error.what());
+    } catch (const msgpack::unpack_error&) {
+      throw Error("protocol", options_.address + " does not speak aorta's protocol");
+    } catch (const msgpack::type_error&) {
+      throw Error("protocol", options_.address + " does not speak aorta's protocol");
     }
     return call.take();
   }
