@@ -10,6 +10,7 @@
 
 #include "base/clock.hpp"
 #include "services/asking.hpp"
+#include "services/interrupts.hpp"
 
 namespace aorta::services {
 namespace {

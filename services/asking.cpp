@@ -1,17 +1,17 @@
 #include "services/asking.hpp"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <utility>
+
+#include "services/interrupts.hpp"
 
 namespace aorta::services {
 namespace {
-
-volatile sig_atomic_t interrupted = 0;
 
 constexpr const char* no_mesh = "no_mesh";
 constexpr const char* dim = "\033[2m";
@@ -82,18 +82,6 @@ client::Status greet(client::Client& client, const std::string& address) {
   }
 }
 
-void catch_interrupts() {
-  struct sigaction action = {};
-  action.sa_handler = [](int) { interrupted = 1; };
-  ::sigaction(SIGINT, &action, nullptr);  // no SA_RESTART: it wakes what waits
-}
-
-bool take_interrupt() {
-  const bool was = interrupted != 0;
-  interrupted = 0;
-  return was;
-}
-
 AnswerPrinter::AnswerPrinter() : terminal_(::isatty(STDOUT_FILENO) == 1) {}
 
 void AnswerPrinter::print(const client::Piece& piece) {
@@ -131,7 +119,7 @@ void follow(client::Stream& stream, AnswerPrinter* printer) {
       if (piece && printer != nullptr) printer->print(*piece);
       ended = !piece;
     } catch (const client::Interrupted&) {
-      if (cancelled && interrupted) throw;
+      if (cancelled) throw;
     }
     if (take_interrupt() && !std::exchange(cancelled, true)) stream.cancel();
   }

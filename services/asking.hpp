@@ -1,6 +1,6 @@
 #pragma once
-// What `aorta ask` and `aorta chat` share: their options, an answer streamed to the terminal,
-// Ctrl-C, and what to exit with when there is no answer.
+// What `aorta ask` and `aorta chat` share: their options, an answer streamed to the terminal, and
+// what to exit with when there is none.
 #include <aorta/client.hpp>
 #include <cstdint>
 #include <string>
@@ -30,11 +30,6 @@ client::Request request_of(const AskingOptions& options,
 // A first word, which tells a mesh that is down from one that is busy. Throws client::Error; of a
 // mesh that does not answer it says how to start or name one.
 client::Status greet(client::Client& client, const std::string& address);
-
-// Ctrl-C is noted from now on, and wakes whatever waits.
-void catch_interrupts();
-// Whether it was pressed since this was last called.
-bool take_interrupt();
 
 // Prints an answer as it comes. Thinking is dimmed on a terminal and left out elsewhere; what could
 // steer a terminal is not sent to one.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "services/asking.hpp"
+#include "services/interrupts.hpp"
 #include "services/line_reader.hpp"
 
 namespace aorta::services {
@@ -31,7 +32,7 @@ class Chat {
   // Until the input ends or somebody wants to leave; the exit code.
   int run() {
     while (!leaving_) {
-      const auto line = lines_.read(talking_ ? "> " : "");
+      const auto line = lines_.read("> ");
       switch (line.kind) {
         case Line::Kind::end:
           if (talking_) fmt::print("\n");

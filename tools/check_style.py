@@ -32,6 +32,7 @@ HOMES = [
     (r"caf/", r"actors/([^/]*|[^/]*/[^/]*_shell)\.(cpp|hpp)"),
     (r"boost/beast", r"actors/(fronts/http_[^/]*|monitor/[^/]*http[^/]*)"),
     (r"CLI/", r"services/.*"),
+    (r"histedit", r"services/line_reader\.cpp"),
     (r"aorta/client\.hpp", r"services/.*"),
     (r"yaml-cpp/", r"base/config[^/]*\.cpp"),
 ]

@@ -12,7 +12,7 @@ from mesh import BINARY, Mesh
 from terminal import Terminal
 
 INTERRUPTED, USAGE, NOT_POSSIBLE, TRY_AGAIN = 130, 2, 3, 75
-CTRL_C, CTRL_D = "\x03", "\x04"
+CTRL_C, CTRL_D, BACKSPACE, LEFT, UP = "\x03", "\x04", "\x7f", "\033[D", "\033[A"
 
 
 def run(mesh, *arguments, typed=None):
@@ -99,6 +99,17 @@ def test_chat_answers_with_its_history(mesh):
         terminal.type(CTRL_D)
         assert terminal.exit_code() == 0
     mesh.assert_empty()
+
+
+def test_chat_lines_can_be_edited_and_brought_back(mesh):
+    with chat_on(mesh) as terminal:
+        terminal.wait_for("> ")
+        terminal.type("/hlx" + BACKSPACE + "p" + LEFT + LEFT + "e\n")
+        terminal.wait_for("forget the conversation.*> ")
+        terminal.type(UP + "\n")
+        terminal.wait_for("forget the conversation.*> ")
+        terminal.type(CTRL_D)
+        assert terminal.exit_code() == 0
 
 
 def test_chat_ctrl_c_stops_the_answer_only(mesh):
