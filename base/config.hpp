@@ -118,6 +118,7 @@ struct Config {
     std::uint32_t fake_context_tokens = 8192;
     std::uint32_t fake_stop_one_in = 0;
     std::uint32_t fake_poison_id = 0;
+    std::uint32_t fake_thinking_tokens = 0;
   } engine;
   struct Node {
     std::uint32_t executors = 1;

@@ -203,6 +203,9 @@ std::vector<Setting> make_settings() {
              "About one of so many tokens of the fake model ends its answer; 0: none."),
       number(SETTING(engine.fake_poison_id), 0, 255,
              "A prompt with this id crashes the fake engine; 0: none."),
+      number(
+          SETTING(engine.fake_thinking_tokens), 0, 1e6,
+          "The fake model's answers begin with so many tokens of thinking; 0: it does not think."),
 
       number(SETTING(node.executors), 0, 64,
              "Executors that this host starts with; `aorta scale executors=N` changes it."),

@@ -149,7 +149,8 @@ std::unique_ptr<Stepper> make_stepper(std::unique_ptr<Runner> runner, const Batc
 
 // The fake model: token = hash(seed, choice, all ids) (engine/fake), printable ASCII 15 times of 16
 // where the vocabulary has it. `poison` names a prompt id that aborts the process, as a broken
-// kernel would; -1: none.
+// kernel would; -1: none. `thinking_tokens`: its chats open <think>, and after so many tokens it
+// says </think>, a byte a token; 0: it does not think.
 struct FakeOptions {
   std::uint32_t vocabulary = 256;
   std::uint32_t context_tokens = 8192;
@@ -157,6 +158,7 @@ struct FakeOptions {
   TokenId stop_id = 0;
   std::uint32_t stop_one_in = 0;  // about one token in so many is the stop id; 0: never
   TokenId poison = -1;
+  std::uint32_t thinking_tokens = 0;
 };
 std::unique_ptr<Runner> make_fake_runner(const FakeOptions& options);
 

@@ -151,6 +151,7 @@ engine::FakeOptions fake_options(const Config& config) {
   if (config.engine.fake_poison_id > 0) {
     options.poison = static_cast<TokenId>(config.engine.fake_poison_id);
   }
+  options.thinking_tokens = config.engine.fake_thinking_tokens;
   return options;
 }
 

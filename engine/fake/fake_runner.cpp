@@ -20,11 +20,14 @@ class FakeRunner final : public Runner {
  public:
   explicit FakeRunner(const FakeOptions& options) : options_(options) {
     AORTA_CHECK(options.vocabulary > 1, "a fake model needs more than its stop id");
+    AORTA_CHECK(options.thinking_tokens == 0 || options.vocabulary >= 128,
+                "a fake model thinks in ASCII");
     info_.model_id = "fake";
     info_.context_tokens = options.context_tokens;
     info_.vocabulary = options.vocabulary;
     const std::string what_tokens_depend_on =
-        fmt::format("fake {} {} {}", options.vocabulary, options.stop_id, options.stop_one_in);
+        fmt::format("fake {} {} {} {}", options.vocabulary, options.stop_id, options.stop_one_in,
+                    options.thinking_tokens);
     info_.numerics_id = fmt::format("{:016x}", stable_hash(what_tokens_depend_on));
   }
 
@@ -73,7 +76,15 @@ class FakeRunner final : public Runner {
     return logprobs;
   }
 
+  // What ends its thinking, in its place; -1 elsewhere.
+  TokenId end_of_thinking(std::uint32_t generated_index) const {
+    constexpr std::string_view end = "</think>";
+    const std::uint32_t at = generated_index - options_.thinking_tokens;  // wraps before its place
+    return options_.thinking_tokens > 0 && at < end.size() ? TokenId{end[at]} : -1;
+  }
+
   TokenId next_token(const RunnerRow& row) const {
+    if (const TokenId id = end_of_thinking(row.generated_index); id >= 0) return id;
     const std::uint64_t hash = hash_of(row);
     const auto banned = [&](TokenId id) {
       return std::find(row.banned.begin(), row.banned.end(), id) != row.banned.end();

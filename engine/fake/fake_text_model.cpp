@@ -10,7 +10,9 @@ constexpr std::uint32_t byte_values = 256;
 class FakeTextModel final : public TextModel {
  public:
   explicit FakeTextModel(const FakeOptions& options)
-      : context_tokens_(options.context_tokens), stop_ids_{options.stop_id} {
+      : context_tokens_(options.context_tokens),
+        stop_ids_{options.stop_id},
+        thinks_(options.thinking_tokens > 0) {
     for (std::size_t i = 0; i < byte_values; ++i) bytes_[i] = static_cast<char>(i);
   }
 
@@ -32,7 +34,7 @@ class FakeTextModel final : public TextModel {
 
   bool is_control(TokenId id) const override { return id == stop_ids_.front(); }
   const std::vector<TokenId>& stop_ids() const override { return stop_ids_; }
-  bool thinks() const override { return false; }
+  bool thinks() const override { return thinks_; }
   std::size_t longest_token_bytes() const override { return 1; }
 
   Result<std::string> render(const std::vector<ChatMessage>& messages,
@@ -42,12 +44,14 @@ class FakeTextModel final : public TextModel {
       text += message.role + ": " + message.content + "\n";
     }
     if (add_generation_prompt) text += "assistant: ";
+    if (add_generation_prompt && thinks_) text += std::string(think_tag) + "\n";
     return text;
   }
 
  private:
   std::uint32_t context_tokens_;
   std::vector<TokenId> stop_ids_;
+  bool thinks_;
   std::array<char, byte_values> bytes_{};
 };
 

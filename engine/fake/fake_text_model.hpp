@@ -1,5 +1,6 @@
 #pragma once
-// The text side of the fake model: an id is a byte, a conversation is lines of "role: content".
+// The text side of the fake model: an id is a byte, a conversation is lines of "role: content",
+// which end with <think> when it thinks.
 #include <memory>
 
 #include "engine/engine.hpp"

@@ -73,6 +73,9 @@ TEST(FakeRunner, NumericsIdsDifferWhereTokensMay) {
   EXPECT_EQ(make_fake_runner(options)->info().numerics_id, id);
   options.stop_one_in = 9;
   EXPECT_NE(make_fake_runner(options)->info().numerics_id, id);
+  options.stop_one_in = 0;
+  options.thinking_tokens = 9;
+  EXPECT_NE(make_fake_runner(options)->info().numerics_id, id);
 }
 
 TEST(FakeRunnerDeathTest, PoisonInThePromptAborts) {
@@ -101,6 +104,24 @@ TEST(FakeTextModel, IdsAreBytes) {
   EXPECT_EQ(back, all);
   EXPECT_EQ(model->bytes(256), "");
   EXPECT_EQ(model->bytes(-1), "");
+}
+
+TEST(FakeModel, ThinksForAsLongAsItIsTold) {
+  FakeOptions options;
+  options.thinking_tokens = 12;
+  const auto model = make_fake_text_model(options);
+  EXPECT_TRUE(model->thinks());
+  EXPECT_FALSE(make_fake_text_model({})->thinks());
+  const std::string prompt = model->render({{"user", "Hi"}}, true).value();
+  EXPECT_EQ(prompt, "user: Hi\nassistant: <think>\n");
+  Sequence s = make_sequence(2, 9, 40);
+  TextStream stream(model, {}, reasoning_after(prompt));
+  for (const TokenId id : undisturbed(options, s).ids) stream.append(id);
+  stream.finish();
+  EXPECT_EQ(stream.reasoning_tokens(), 20u);
+  EXPECT_FALSE(stream.reasoning().empty());
+  EXPECT_FALSE(stream.text().empty());
+  EXPECT_EQ(stream.text().find("think"), std::string::npos);
 }
 
 TEST(FakeTextModel, RendersLines) {
