@@ -37,6 +37,7 @@ void MergeTable::insert(TokenId left, TokenId right, Merge merge) {
   const std::uint64_t pair = pair_of(left, right);
   Slot& slot = slots_[slot_of(pair)];
   if (slot.pair == Slot::empty) slot = {pair, merge};
+  ranks_ = std::max(ranks_, merge.rank + 1);
 }
 
 Merge MergeTable::find(TokenId left, TokenId right) const {
@@ -73,47 +74,48 @@ void Merger::merge_scanning(std::vector<TokenId>& ids) {
   }
 }
 
-void Merger::enqueue(std::int32_t left, std::int32_t right) {
-  if (left < 0 || right < 0) return;
+// Answers the pair's rank.
+std::uint32_t Merger::enqueue(std::int32_t left, std::int32_t right) {
+  if (left < 0 || right < 0) return Merge::no_rank;
   const TokenId left_id = symbols_[left].id, right_id = symbols_[right].id;
   const Merge merge = table_.find(left_id, right_id);
-  if (merge.rank == Merge::no_rank) return;
-  heap_.push_back({merge.rank, left, right, right_id, merge.result});
+  if (merge.rank != Merge::no_rank) queue_->push(merge.rank, {left, right, right_id, merge.result});
+  return merge.rank;
+}
+
+// Answers the lowest rank of the pairs that came of it.
+std::uint32_t Merger::merge_candidate(const MergeCandidate& candidate) {
+  Symbol& left = symbols_[candidate.left];
+  Symbol& right = symbols_[candidate.right];
+  // Stale when the left one went into its own left, or either went on to its right: a left that
+  // did has another next, a right that did has another id.
+  const bool stale = !left.alive || left.next != candidate.right || right.id != candidate.right_id;
+  if (stale) return Merge::no_rank;
+  left.id = candidate.result;
+  left.next = right.next;
+  right.alive = false;
+  if (right.next >= 0) symbols_[right.next].previous = candidate.left;
+  return std::min(enqueue(left.previous, candidate.left), enqueue(candidate.left, left.next));
 }
 
 void Merger::merge_queued(std::vector<TokenId>& ids) {
-  const auto later = [](const Candidate& a, const Candidate& b) {
-    return a.rank != b.rank ? a.rank > b.rank : a.left > b.left;
-  };
   if (ids.empty()) return;
   AORTA_CHECK(ids.size() < (1ull << 31), "a piece of text is addressed by 31 bits");
+  if (!queue_) queue_.emplace(table_.ranks());
   const auto count = static_cast<std::int32_t>(ids.size());
   symbols_.clear();
-  heap_.clear();
   for (std::int32_t i = 0; i < count; ++i) {
     symbols_.push_back({ids[i], i - 1, i + 1 < count ? i + 1 : -1});
   }
   for (std::int32_t i = 0; i + 1 < count; ++i) enqueue(i, i + 1);
-  std::make_heap(heap_.begin(), heap_.end(), later);
 
-  while (!heap_.empty()) {
-    std::pop_heap(heap_.begin(), heap_.end(), later);
-    const Candidate best = heap_.back();
-    heap_.pop_back();
-    Symbol& left = symbols_[best.left];
-    Symbol& right = symbols_[best.right];
-    // Stale when the left one went into its own left, or either went on to its right: a left that
-    // did has another next, a right that did has another id.
-    if (!left.alive || left.next != best.right || right.id != best.right_id) continue;
-    left.id = best.result;
-    left.next = right.next;
-    right.alive = false;
-    if (right.next >= 0) symbols_[right.next].previous = best.left;
-    for (const auto& [a, b] : {std::pair{left.previous, best.left}, {best.left, left.next}}) {
-      const std::size_t before = heap_.size();
-      enqueue(a, b);
-      if (heap_.size() > before) std::push_heap(heap_.begin(), heap_.end(), later);
+  std::uint32_t rank = 0;
+  while (queue_->pop(rank, candidates_)) {
+    std::size_t next = 0;
+    while (next < candidates_.size() && merge_candidate(candidates_[next++]) > rank) {
     }
+    // A merge made a pair that goes before the rest of its rank, as no trained table does.
+    for (; next < candidates_.size(); ++next) queue_->push(rank, candidates_[next]);
   }
   ids.clear();
   for (std::int32_t i = 0; i >= 0; i = symbols_[i].next) ids.push_back(symbols_[i].id);

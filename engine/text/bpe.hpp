@@ -1,11 +1,13 @@
 #pragma once
 // Byte-pair merging over token ids: always the pair of lowest rank, leftmost first (Sennrich et
-// al. 2016), in n log n for a piece of n bytes.
+// al. 2016), in about n steps for a piece of n bytes.
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "engine/text/rank_queue.hpp"
 
 namespace aorta::engine {
 
@@ -23,6 +25,7 @@ class MergeTable {
   // The first of two equal pairs stays; no more than `merges` pairs.
   void insert(TokenId left, TokenId right, Merge merge);
   Merge find(TokenId left, TokenId right) const;
+  std::uint32_t ranks() const { return ranks_; }  // all are smaller
 
  private:
   struct Slot {
@@ -33,6 +36,7 @@ class MergeTable {
   std::size_t slot_of(std::uint64_t pair) const;
   std::vector<Slot> slots_;
   std::uint32_t shift_ = 0;
+  std::uint32_t ranks_ = 0;
 };
 
 // Merges one piece after another; holds the scratch space, so one per thread.
@@ -52,19 +56,14 @@ class Merger {
     std::int32_t previous = 0, next = 0;  // -1 at the ends
     bool alive = true;
   };
-  // A pair that had a merge when it was queued.
-  struct Candidate {
-    std::uint32_t rank = 0;
-    std::int32_t left = 0, right = 0;
-    TokenId right_id = 0;  // when it was queued
-    TokenId result = 0;
-  };
-  void enqueue(std::int32_t left, std::int32_t right);
+  std::uint32_t enqueue(std::int32_t left, std::int32_t right);
+  std::uint32_t merge_candidate(const MergeCandidate& candidate);
 
   const MergeTable& table_;
   std::vector<Merge> pairs_;
   std::vector<Symbol> symbols_;
-  std::vector<Candidate> heap_;
+  std::optional<RankQueue> queue_;  // made when it is first needed: it is as large as the table
+  std::vector<MergeCandidate> candidates_;
 };
 
 }  // namespace aorta::engine

@@ -17,16 +17,33 @@ SpecialTokens::SpecialTokens(const Vocabulary& vocabulary, bool with_control) {
     auto& entries = by_first_byte_[byte];
     if (!entries.empty()) first_bytes_ += static_cast<char>(byte);
     std::stable_sort(entries.begin(), entries.end(),
-                     [](const Entry& a, const Entry& b) { return a.text.size() > b.text.size(); });
+                     [](const Entry& a, const Entry& b) { return a.text < b.text; });
   }
+}
+
+// Narrows the entries down byte by byte: a vocabulary may have hundreds that begin alike.
+std::optional<SpecialTokens::Entry> SpecialTokens::longest_prefix_of(std::string_view text) const {
+  const auto& entries = by_first_byte_[static_cast<unsigned char>(text[0])];
+  auto begin = entries.begin(), end = entries.end();
+  std::optional<Entry> longest;
+  for (std::size_t length = 1; begin != end; ++length) {
+    // Of those that begin with these bytes, the one that ends here comes first.
+    if (begin->text.size() == length) longest = *begin;
+    while (begin != end && begin->text.size() == length) ++begin;
+    if (length == text.size()) break;
+    const auto byte = static_cast<unsigned char>(text[length]);
+    const auto at = [&](const Entry& e) { return static_cast<unsigned char>(e.text[length]); };
+    begin = std::partition_point(begin, end, [&](const Entry& e) { return at(e) < byte; });
+    end = std::partition_point(begin, end, [&](const Entry& e) { return at(e) == byte; });
+  }
+  return longest;
 }
 
 SpecialTokens::Match SpecialTokens::find(std::string_view text, std::size_t from) const {
   for (std::size_t at = text.find_first_of(first_bytes_, from); at != std::string_view::npos;
        at = text.find_first_of(first_bytes_, at + 1)) {
-    const std::string_view rest = text.substr(at);
-    for (const Entry& entry : by_first_byte_[static_cast<unsigned char>(rest[0])]) {
-      if (rest.starts_with(entry.text)) return {at, entry.text.size(), entry.id};
+    if (const auto entry = longest_prefix_of(text.substr(at))) {
+      return {at, entry->text.size(), entry->id};
     }
   }
   return {};

@@ -2,6 +2,8 @@
 // Finds tokens that are matched as a whole, before any pre-tokenizer runs: leftmost, then longest.
 #include <array>
 #include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,8 +31,11 @@ class SpecialTokens {
     std::string_view text;
     TokenId id = 0;
   };
-  std::array<std::vector<Entry>, 256> by_first_byte_;  // longest first
-  std::string first_bytes_;                            // those with entries
+  std::optional<Entry> longest_prefix_of(std::string_view text) const;
+
+  // Sorted by text, of equal ones the smaller id first.
+  std::array<std::vector<Entry>, 256> by_first_byte_;
+  std::string first_bytes_;  // those with entries
 };
 
 }  // namespace aorta::engine

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <numeric>
 #include <random>
 
 namespace aorta::engine {
@@ -9,13 +11,17 @@ namespace {
 
 using Ids = std::vector<TokenId>;
 
-// Random merges over `letters` first ids, each making a new id.
-MergeTable random_table(std::mt19937& random, int letters, int merges) {
-  MergeTable table(static_cast<std::size_t>(merges));
-  for (int rank = 0; rank < merges; ++rank) {
-    const auto known = static_cast<unsigned>(letters + rank);
+// Random merges over `letters` first ids, each making a new id; learnt one after another or, as no
+// training would have it, in any order.
+MergeTable random_table(std::mt19937& random, int letters, int merges, bool in_order) {
+  std::vector<std::uint32_t> ranks(static_cast<std::size_t>(merges));
+  std::iota(ranks.begin(), ranks.end(), 0u);
+  if (!in_order) std::shuffle(ranks.begin(), ranks.end(), random);
+  MergeTable table(ranks.size());
+  for (int i = 0; i < merges; ++i) {
+    const auto known = static_cast<unsigned>(letters + i);
     table.insert(static_cast<TokenId>(random() % known), static_cast<TokenId>(random() % known),
-                 {static_cast<std::uint32_t>(rank), letters + rank});
+                 {ranks[static_cast<std::size_t>(i)], letters + i});
   }
   return table;
 }
@@ -23,7 +29,7 @@ MergeTable random_table(std::mt19937& random, int letters, int merges) {
 TEST(Merger, ScanningAndQueueAgree) {
   std::mt19937 random(11);
   for (int round = 0; round < 300; ++round) {
-    const MergeTable table = random_table(random, 3, 40);
+    const MergeTable table = random_table(random, 3, 40, round % 2 == 0);
     Merger merger(table);
     Ids ids(random() % 200);
     for (TokenId& id : ids) id = static_cast<TokenId>(random() % 3);
@@ -31,6 +37,9 @@ TEST(Merger, ScanningAndQueueAgree) {
     merger.merge_scanning(scanned);
     merger.merge_queued(queued);
     ASSERT_EQ(scanned, queued) << "round " << round;
+    queued = ids;
+    merger.merge_queued(queued);
+    ASSERT_EQ(scanned, queued) << "round " << round << ", again";
   }
 }
 
