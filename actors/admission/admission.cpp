@@ -145,6 +145,14 @@ void Admission::on_alarm(Request& request, TimePoint now, mesh::Outbox& out) {
     if (!reached) return lose(request, mesh::LostReason::unclaimed, now, out);
     placed->join_by = never;
   }
+  if (request.phase() == Phase::queued && shedding_.abandoned(request.tier, now)) {
+    return end(request,
+               {.status = 503,
+                .code = "no_executor",
+                .message = "No executor is running and none is wanted any more, for longer than "
+                           "this request may wait for one. Ask again when there are some."},
+               now, out);
+  }
   if (now >= request.next_waiting) {
     request.next_waiting = now + milliseconds(options_.waiting_every_ms);
     if (request.waits() && speaks_for_those_waiting(request)) {

@@ -22,6 +22,9 @@ constexpr std::size_t index_of(Phase phase) { return static_cast<std::size_t>(ph
 Shedding::Shedding(const AdmissionOptions& options) : options_(options) {}
 
 void Shedding::observe(const mesh::SchedulerBeat& beat, TimePoint now) {
+  const bool none = beat.executors_ready == 0 && beat.executors_coming == 0;
+  const bool known = none_since_ != never && figures(now) != nullptr;
+  if (!none || !known) none_since_ = none ? now : never;
   beat_ = beat;
   beat_at_ = now;
   beat_known_ = true;
@@ -76,6 +79,13 @@ Verdict Shedding::judge(const Demand& demand, TimePoint now) const {
                   0, demand.jitter);
   }
   return judge_figures(*beat, demand);
+}
+
+bool Shedding::abandoned(mesh::Tier tier, TimePoint now) const {
+  if (none_since_ == never || figures(now) == nullptr) return false;
+  // No shorter than a newcomer would be held: whoever restarts all executors refuses nobody.
+  const std::uint32_t wait_ms = std::max(options_.max_wait_ms[index_of(tier)], options_.hold_ms);
+  return now - none_since_ >= std::chrono::milliseconds(wait_ms);
 }
 
 Verdict Shedding::judge_held(TimePoint now) const {

@@ -41,6 +41,9 @@ class Shedding {
   // Of requests that are held: need they be any longer, or is there nothing to wait for?
   Verdict judge_held(TimePoint now) const;
   void taken(std::uint32_t choices, TimePoint now);  // after judge() said so
+  // For as long as an accepted request of this tier may wait, no executor has been ready, starting
+  // or wanted: there is nothing to wait for.
+  bool abandoned(mesh::Tier tier, TimePoint now) const;
 
   // Each request is counted in the one phase it is in; ended ones are not counted.
   void entered(const Request& request);
@@ -64,7 +67,8 @@ class Shedding {
   mesh::SchedulerBeat beat_;
   TimePoint beat_at_{};
   bool beat_known_ = false;
-  std::uint32_t blind_ = 0;  // taken since figures were last trusted
+  TimePoint none_since_ = never;  // since when every beat has said that no executor is to come
+  std::uint32_t blind_ = 0;       // taken since figures were last trusted
   std::uint32_t open_ = 0;
   std::array<std::array<std::uint32_t, mesh::tier_count>, phase_count> counts_{};
   std::map<std::string, Tenant> tenants_;                         // those with open requests

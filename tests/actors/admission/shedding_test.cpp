@@ -143,6 +143,49 @@ TEST(Shedding, RefusesAtOnceWhenNoExecutorIsWanted) {
   EXPECT_GE(rejection(h, 1).retry_after_ms, 1000u);
 }
 
+TEST(Shedding, GivesUpWhatWaitsForExecutorsThatNobodyWants) {
+  Harness h({.max_wait_ms = {1000, 5000, 20'000}, .hold_ms = 5000});
+  h.join(executor(1));
+  h.generate(1, of_tier(h, 1, Tier::urgent));
+  h.generate(2, of_tier(h, 2, Tier::normal));
+  auto parked = h.ask(3);
+  parked.on_disconnect = OnDisconnect::park;
+  h.generate(3, parked);
+  h.gone(3);
+  h.run(4, executor(1));
+  h.tokens(executor(1), key(4), 0, "streams");
+  h.figures.executors_ready = 0;
+  h.advance(4900);
+  EXPECT_EQ(h.ending(1), "");
+  h.figures.executors_coming = 1;  // a change of mind begins the time anew
+  h.advance(100);
+  h.figures.executors_coming = 0;
+  h.advance(4900);
+  EXPECT_EQ(h.ending(1), "");
+  h.advance(2000);
+  EXPECT_EQ(h.ending(1), "no_executor");
+  EXPECT_EQ(h.events<Failed>(1).at(0).status, 503);
+  EXPECT_EQ(h.ending(2), "");
+  h.advance(20'000);
+  EXPECT_EQ(h.ending(2), "no_executor");
+  EXPECT_EQ(h.ending(4), "");  // its executor drains: it may still finish
+  EXPECT_NE(h.core.audit().find("\"parked\":1"), std::string::npos);
+  EXPECT_TRUE(h.balanced());
+}
+
+TEST(Shedding, ASchedulersSilenceGivesNothingUp) {
+  Harness h({.hold_ms = 5000});
+  h.generate(1, h.ask(1));
+  h.figures.executors_ready = 0;
+  h.advance(1000);
+  h.scheduler_beats = false;
+  h.advance(30'000);
+  EXPECT_EQ(h.ending(1), "");
+  h.scheduler_beats = true;
+  h.advance(4000);  // it must say so for as long again
+  EXPECT_EQ(h.ending(1), "");
+}
+
 TEST(Shedding, HoldsWhileExecutorsAreComingAndAcceptsWhenOneIsReady) {
   Harness h;
   h.figures.executors_ready = 0;
