@@ -119,6 +119,7 @@ class Admission final : public mesh::Service {
 
   // Lives on executors.
   void submit(const Request& request, TimePoint now, mesh::Outbox& out);
+  void send_closed(const Request& request, mesh::Outbox& out);
   void begin_epoch(Request& request);
   void on_placed(const mesh::Placed& placed, TimePoint now, mesh::Outbox& out);
   void on_lost(const mesh::Lost& lost, TimePoint now, mesh::Outbox& out);

@@ -51,7 +51,7 @@ void Admission::publish(Request& request) {
 }
 
 void Admission::end(Request& request, Outcome outcome, TimePoint now, mesh::Outbox& out) {
-  if (request.phase() != Phase::parked) out.send(scheduler, mesh::Closed{request.id});
+  if (request.phase() != Phase::parked) send_closed(request, out);
   leave_executor(request, out);
   ++tally_.ended[outcome.name()];
   request.ledger.close(std::move(outcome));

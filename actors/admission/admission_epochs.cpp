@@ -17,6 +17,10 @@ void Admission::submit(const Request& request, TimePoint now, mesh::Outbox& out)
   out.send(scheduler, mesh::Submit{request.open(now)});
 }
 
+void Admission::send_closed(const Request& request, mesh::Outbox& out) {
+  out.send(scheduler, mesh::Closed{request.id, request.ledger.next().value});
+}
+
 void Admission::begin_epoch(Request& request) {
   request.begin_epoch_record();
   ++tally_.epochs;
@@ -31,7 +35,7 @@ void Admission::on_placed(const mesh::Placed& placed, TimePoint now, mesh::Outbo
   const bool open = request != nullptr && table_.active().contains(request->id);
   if (!open) {
     decline();
-    out.send(scheduler, mesh::Closed{placed.key.request});
+    out.send(scheduler, mesh::Closed{.request = placed.key.request});
     return;
   }
   if (placed.key.epoch != request->epoch) return decline();
@@ -116,7 +120,7 @@ void Admission::leave_executor(Request& request, mesh::Outbox& out) {
 }
 
 void Admission::park(Request& request, TimePoint now, mesh::Outbox& out) {
-  out.send(scheduler, mesh::Closed{request.id});
+  send_closed(request, out);
   leave_executor(request, out);
   enter(request, Parked{now + milliseconds(options_.park_ms)});
 }

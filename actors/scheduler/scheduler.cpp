@@ -48,7 +48,7 @@ void Scheduler::receive(const mesh::PeerId& from, const mesh::Message& message, 
   }
   std::visit(Overloaded{
                  [&](const mesh::Submit& m) { on_open(from, m.open, true, now, out); },
-                 [&](const mesh::Closed& m) { on_closed(from, m.request, now); },
+                 [&](const mesh::Closed& m) { on_closed(from, m, now); },
                  [&](const mesh::AdmissionBeat& m) { on_admission_beat(from, m, now, out); },
                  [&](const mesh::ExecutorBeat& m) { on_executor_beat(from, m, now, out); },
                  [&](const mesh::ServiceBeat& m) { members_.set_state(from.name, m.state); },
@@ -97,9 +97,11 @@ void Scheduler::on_hello(const mesh::Hello& hello, TimePoint now, mesh::Outbox& 
   out.send(hello.self, members_.message());
 }
 
-void Scheduler::on_closed(const mesh::PeerId& from, RequestId id, TimePoint now) {
-  const Request* request = find(id);
-  if (request != nullptr && request->admission.name == from.name) close(id, now);
+void Scheduler::on_closed(const mesh::PeerId& from, const mesh::Closed& closed, TimePoint now) {
+  Request* request = find(closed.request);
+  if (request == nullptr || request->admission.name != from.name) return;
+  charge(*request, closed.generated_tokens);
+  close(closed.request, now);
 }
 
 // The node agent's word is the quickest: it reaped the process.

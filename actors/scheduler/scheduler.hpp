@@ -69,7 +69,7 @@ class Scheduler : public mesh::Service {
 
   // Messages (scheduler.cpp).
   void on_hello(const mesh::Hello& hello, TimePoint now, mesh::Outbox& out);
-  void on_closed(const mesh::PeerId& from, RequestId request, TimePoint now);
+  void on_closed(const mesh::PeerId& from, const mesh::Closed& closed, TimePoint now);
   void on_child_died(const mesh::ChildDied& died, TimePoint now, mesh::Outbox& out);
   void member_gone(const mesh::PeerId& member, mesh::LostReason reason, bool counted_crash,
                    TimePoint now, mesh::Outbox& out);

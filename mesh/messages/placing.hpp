@@ -49,9 +49,10 @@ struct Lost {
 struct Closed {
   static constexpr std::uint16_t number = 23;
   RequestId request;
+  std::uint32_t generated_tokens = 0;  // in all: its tenant pays for those after the last beat too
   template <class Self>
   static auto fields(Self& s) {
-    return std::tie(s.request);
+    return std::tie(s.request, s.generated_tokens);
   }
 };
 

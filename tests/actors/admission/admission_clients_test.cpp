@@ -28,6 +28,7 @@ TEST(AdmissionClients, AcceptsAndAnswers) {
   EXPECT_EQ(done.epochs, 1u);
   EXPECT_TRUE(done.same_numerics);
   EXPECT_EQ(h.sent<mesh::Closed>().size(), 1u);
+  EXPECT_EQ(h.last<mesh::Closed>().generated_tokens, 6u);  // the tenant's bill
   EXPECT_TRUE(h.sent<mesh::Stop>().empty());
   EXPECT_TRUE(h.balanced());
 }

@@ -200,5 +200,28 @@ TEST_F(SchedulerTest, TenantsTakeTurns) {
   EXPECT_EQ(others, 2);
 }
 
+// What was generated after the last beat is in Closed alone.
+TEST_F(SchedulerTest, TenantsPayForTheTailOfAnAnswer) {
+  mesh::ExecutorBeat one_slot = beat();
+  one_slot.slots_total = 1;
+  hello(ServiceKind::executor, e1_);
+  receive(e1_, one_slot);
+  for (std::uint64_t n : {1, 2, 3}) submit(open_request(n));
+  for (std::uint64_t n : {11, 12, 13}) {
+    mesh::OpenRequest other = open_request(n);
+    other.tenant = "brief";
+    submit(other);
+  }
+  std::vector<std::uint64_t> order;
+  while (order.size() < 5) {
+    const auto told = taken<mesh::Placed>(admission_);
+    ASSERT_EQ(told.size(), 1u);
+    order.push_back(told[0].key.request.low);
+    const bool brief = order.back() > 10;
+    receive(admission_, mesh::Closed{told[0].key.request, brief ? 10u : 500u});
+  }
+  EXPECT_EQ(order, (std::vector<std::uint64_t>{1, 11, 12, 13, 2}));
+}
+
 }  // namespace
 }  // namespace aorta::scheduler
