@@ -30,13 +30,15 @@ std::unique_ptr<Request> make_request(GenerateRequest ask, Intake intake,
               .determinism = ask.determinism,
               .on_disconnect = on_disconnect,
               .sampling = sampling_fields(ask.sampling),
+              .top_logprobs = ask.top_logprobs,
               .min_tokens = ask.min_tokens,
               .stop_ids = ask.ignore_eos ? std::vector<TokenId>{} : model->stop_ids(),
               .ledger = Ledger({.prompt = std::move(intake.prompt),
                                 .max_tokens = intake.max_tokens,
                                 .model = model,
                                 .stop_strings = std::move(ask.stop),
-                                .reasoning = intake.reasoning})});
+                                .reasoning = intake.reasoning,
+                                .logprobs = ask.top_logprobs.has_value()})});
 }
 
 // Of a request of which nobody knows yet.

@@ -154,7 +154,7 @@ void Admission::on_run(Request& request, const mesh::TokenRun& run, const std::s
   if (other_numerics && request.determinism == mesh::Determinism::strict) {
     return lose(request, LostReason::refused, now, out);
   }
-  if (!ledger.knows(run.ids)) {
+  if (!ledger.knows(run)) {
     return end(request,
                {.status = 500,
                 .code = "engine_error",
@@ -184,7 +184,7 @@ void Admission::on_run(Request& request, const mesh::TokenRun& run, const std::s
   if (accepted.ids.empty() && accepted.finish == mesh::Finish::none) return;
   if (other_numerics) request.same_numerics = false;
   request.numerics_id = numerics_id;
-  const mesh::Finish finish = ledger.append(accepted.ids, accepted.finish);
+  const mesh::Finish finish = ledger.append(accepted.ids, accepted.finish, accepted.logprobs);
   note_latency(request, accepted.ids.size(), now);
   if (finish == mesh::Finish::none) return publish(request);
   end(request, {.finish_reason = finish == mesh::Finish::stop ? "stop" : "length"}, now, out);

@@ -95,6 +95,11 @@ std::variant<Intake, Rejected> take_in(const GenerateRequest& request,
   if (const auto id = outsider(request.sampling.logit_bias, model, biased)) {
     return unknown_id(request, model, *id, "logit_bias");
   }
+  if (request.top_logprobs.value_or(0) > engine::max_top_logprobs) {
+    return refuse(request.id, "invalid_value", "top_logprobs",
+                  fmt::format("top_logprobs is {}: at most {} can be given.", *request.top_logprobs,
+                              engine::max_top_logprobs));
+  }
   auto encoded = to_ids(request, model);
   if (auto* refusal = std::get_if<Rejected>(&encoded)) return std::move(*refusal);
   auto& intake = std::get<Intake>(encoded);

@@ -40,6 +40,7 @@ class Ledger {
     std::shared_ptr<const engine::TextModel> model;
     std::vector<std::string> stop_strings;
     engine::Reasoning reasoning = engine::Reasoning::never;
+    bool logprobs = false;
   };
   // Copies share the prompt.
   explicit Ledger(Terms terms);
@@ -53,11 +54,13 @@ class Ledger {
   std::size_t size_bytes() const;
 
   // False when one of the ids is in no vocabulary of this model: its executor runs another.
-  bool knows(std::span<const TokenId> ids) const;
-  // Appends ids at next(). `finish` is that of the last id; with Finish::stop the last id is the
-  // stop id and gives no text. Returns how the answer ended, none while it goes on. A stop string
-  // or max_tokens may end it before the last id: the rest is not part of the answer.
-  mesh::Finish append(std::span<const TokenId> ids, mesh::Finish finish);
+  bool knows(const mesh::TokenRun& run) const;
+  // Appends ids at next(), with their log-probabilities if they came. `finish` is that of the last
+  // id; with Finish::stop the last id is the stop id and gives no text. Returns how the answer
+  // ended, none while it goes on. A stop string or max_tokens may end it before the last id: the
+  // rest is not part of the answer.
+  mesh::Finish append(std::span<const TokenId> ids, mesh::Finish finish,
+                      std::span<const mesh::TokenLogprobs> logprobs = {});
 
   // Sets the outcome; a second time is a bug.
   void close(Outcome outcome);
@@ -73,12 +76,18 @@ class Ledger {
   std::optional<Delta> take_delta(Subscriber& subscriber) const;
 
  private:
+  void keep(TokenId id, const mesh::TokenLogprobs* logprobs);
+  std::vector<Delta::Logprobs> logprobs_from(TokenIndex first) const;
   TextSize size() const;  // of all text so far
   TextSize size_before(TokenIndex next) const;
 
   std::shared_ptr<const std::vector<TokenId>> prompt_;
   std::vector<TokenId> generated_;
   std::vector<TextSize> sizes_;  // after each generated id
+  // Of the generated ids, where they were asked for. An executor of a version that knows none may
+  // have taken part: then of those before its first.
+  std::vector<mesh::TokenLogprobs> logprobs_;
+  bool wants_logprobs_;
   std::uint32_t max_tokens_;
   std::shared_ptr<const engine::TextModel> model_;
   engine::TextStream text_;

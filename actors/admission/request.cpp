@@ -57,6 +57,8 @@ mesh::Start Request::start(std::uint32_t lease_ms) const {
   start.stop_ids = stop_ids;
   start.sampling = sampling;
   start.lease_ms = lease_ms;
+  start.logprobs = top_logprobs.has_value();
+  start.top_logprobs = top_logprobs.value_or(0);
   return start;
 }
 

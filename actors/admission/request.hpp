@@ -70,6 +70,7 @@ struct Request {
   mesh::Determinism determinism{};
   OnDisconnect on_disconnect{};
   mesh::SamplingFields sampling;
+  std::optional<std::uint32_t> top_logprobs;  // absent: no log-probabilities
   std::uint32_t min_tokens = 0;
   std::vector<TokenId> stop_ids;
   Ledger ledger;

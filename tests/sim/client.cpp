@@ -10,7 +10,7 @@ using Habit = ClientPlan::Habit;
 
 Client::Client(Timeline& timeline, AdmissionProcess& admission, const Oracle& oracle,
                ClientPlan plan)
-    : timeline_(timeline), admission_(admission), plan_(std::move(plan)) {
+    : timeline_(timeline), admission_(admission), oracle_(oracle), plan_(std::move(plan)) {
   for (std::uint32_t choice = 0; choice < plan_.request.choices; ++choice) {
     readings_.push_back({.expected = oracle.answer(plan_.request, choice)});
   }
@@ -100,6 +100,7 @@ void Client::on_delta(const admission::Delta& delta) {
   reading.ids.insert(reading.ids.end(), delta.ids.begin(), delta.ids.end());
   reading.text += delta.text;
   compare(reading);
+  compare_logprobs(reading.expected, delta);
   if (received() >= plan_.after_tokens) show_habit();
 }
 
@@ -111,6 +112,28 @@ void Client::compare(const Reading& reading) {
                         reading.ids.size()));
   }
   if (!expected.text.starts_with(reading.text)) violate("text differs from the undisturbed run's");
+}
+
+void Client::compare_logprobs(const Expected& expected, const admission::Delta& delta) {
+  if (!violation_.empty()) return;  // these are the tokens that were expected, and no more
+  const std::size_t count = plan_.request.top_logprobs ? delta.ids.size() : 0;
+  if (delta.logprobs.size() != count) {
+    return violate(fmt::format("{} log-probabilities with {} tokens", delta.logprobs.size(),
+                               delta.ids.size()));
+  }
+  const auto same = [&](const admission::TokenLogprob& given, TokenId id, float logprob) {
+    return given.logprob == logprob && given.bytes == oracle_.model()->bytes(id);
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& [chosen, top] = delta.logprobs[i];
+    const engine::TokenLogprobs& right = expected.logprobs[delta.first.value + i];
+    if (!same(chosen, delta.ids[i], right.chosen) ||
+        !std::equal(top.begin(), top.end(), right.top.begin(), right.top.end(),
+                    [&](const auto& a, const auto& b) { return same(a, b.first, b.second); })) {
+      return violate(fmt::format("log-probabilities of token {} differ from the undisturbed run's",
+                                 delta.first.value + i));
+    }
+  }
 }
 
 void Client::on_done(const admission::Done& done) {

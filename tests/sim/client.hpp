@@ -44,6 +44,7 @@ class Client {
   void on_delta(const admission::Delta& delta);
   void on_done(const admission::Done& done);
   void compare(const Reading& reading);
+  void compare_logprobs(const Expected& expected, const admission::Delta& delta);
   void show_habit();
   void reconnect();
   void end(Reading& reading, std::string outcome);
@@ -53,6 +54,7 @@ class Client {
 
   Timeline& timeline_;
   AdmissionProcess& admission_;
+  const Oracle& oracle_;
   ClientPlan plan_;
   std::vector<Reading> readings_;
   ConnectionId connection_;

@@ -18,6 +18,7 @@ Expected Oracle::answer(const admission::GenerateRequest& request, std::uint32_t
   if (!request.ignore_eos) sequence.stop_ids = model_->stop_ids();
   sequence.sampling = request.sampling;
   sequence.sampling.choice = choice;
+  sequence.top_logprobs = request.top_logprobs;
   AORTA_CHECK(stepper->start(std::move(sequence)).ok(), "a simulated request must be startable");
 
   Expected expected;
@@ -25,6 +26,7 @@ Expected Oracle::answer(const admission::GenerateRequest& request, std::uint32_t
   while (expected.finish_reason.empty()) {
     for (const engine::Generated& token : stepper->step().tokens) {
       expected.ids.push_back(token.id);
+      if (token.logprobs) expected.logprobs.push_back(*token.logprobs);
       if (token.finish == engine::Finish::stop) {
         expected.finish_reason = "stop";
       } else if (text.append(token.id)) {

@@ -11,6 +11,7 @@ namespace aorta::sim {
 
 struct Expected {
   std::vector<TokenId> ids;
+  std::vector<engine::TokenLogprobs> logprobs;  // one for each id, or none where not asked for
   std::string text;
   std::string finish_reason;
 };

@@ -130,6 +130,7 @@ ClientPlan World::make_plan(int number) {
   request.sampling.temperature = random_.chance(0.3) ? 0.0f : 0.9f;
   request.sampling.seed = random_.next();
   if (random_.chance(0.25)) request.choices = static_cast<std::uint32_t>(random_.between(2, 3));
+  if (random_.chance(0.2)) request.top_logprobs = static_cast<std::uint32_t>(random_.between(0, 3));
   if (random_.chance(0.3)) request.stop = {"e", "zz"};
   if (plan.habit == Habit::resumes) {
     request.on_disconnect =

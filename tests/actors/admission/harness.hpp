@@ -25,10 +25,18 @@ inline mesh::RequestKey key(std::uint64_t number, std::uint32_t epoch = 1) {
   return {request_id(number), Epoch{epoch}};
 }
 
+inline std::shared_ptr<const engine::TextModel> fake_model() {
+  engine::FakeOptions options;
+  options.context_tokens = 2048;
+  options.stop_id = stop_id;
+  return engine::make_fake_text_model(options);
+}
+
 class Harness {
  public:
-  explicit Harness(AdmissionOptions options = {})
-      : core(hello(), with_defaults(options), models()) {
+  using Model = std::shared_ptr<const engine::TextModel>;
+  explicit Harness(AdmissionOptions options = {}, Model model = fake_model())
+      : core(hello(), with_defaults(options), {{"fake", std::move(model)}}) {
     core.start(now, out);
     core.receive({"scheduler", {}}, mesh::Welcome{1, {"scheduler", Incarnation{1}}}, now, out);
     beat();
@@ -173,12 +181,6 @@ class Harness {
     options.monitor_address = "inproc://monitor";
     options.default_model = "fake";
     return options;
-  }
-  static Admission::Models models() {
-    engine::FakeOptions options;
-    options.context_tokens = 2048;
-    options.stop_id = stop_id;
-    return {{"fake", engine::make_fake_text_model(options)}};
   }
 };
 

@@ -108,9 +108,9 @@ TEST(Ledger, AConnectionHasOneCursor) {
 
 TEST(Ledger, KnowsOnlyIdsOfItsVocabulary) {
   Ledger l = ledger();
-  EXPECT_TRUE(l.knows(ids("a")));
-  EXPECT_FALSE(l.knows(std::vector<TokenId>{256}));
-  EXPECT_FALSE(l.knows(std::vector<TokenId>{-1}));
+  EXPECT_TRUE(l.knows({.ids = ids("a")}));
+  EXPECT_FALSE(l.knows({.ids = {256}}));
+  EXPECT_FALSE(l.knows({.ids = {-1}}));
 }
 
 TEST(LedgerDeathTest, EndsOnce) {
