@@ -46,7 +46,6 @@ Composition::AdmissionService::AdmissionService(actors::Host& host,
   zmq_ = std::make_unique<fronts::ZmqFront>(host.loop(), *shell_, fronts.zmq, fronts.keys);
   http_->start(shell_->add_front(*http_));
   zmq_->start(shell_->add_front(*zmq_));
-  http_->also_show([this] { return zmq_->figures(); });
   shell_->on_leave = [this] { empty_fronts(); };
 }
 

@@ -12,7 +12,9 @@ Admission::Admission(mesh::Hello self, AdmissionOptions options, Models models)
       peering_(std::move(self)),
       table_(options_.retain_requests, options_.retain_bytes),
       shedding_(options_),
-      acks_(milliseconds(options_.ack_every_ms), milliseconds(options_.lease_ms / 4)) {}
+      acks_(milliseconds(options_.ack_every_ms), milliseconds(options_.lease_ms / 4)) {
+  for (const auto& [id, model] : models_) model_tallies_.emplace(id, model->context_tokens());
+}
 
 void Admission::start(TimePoint now, mesh::Outbox& out) {
   peering_.dial(scheduler.name, options_.scheduler_address, now, out);
@@ -182,7 +184,7 @@ void Admission::beat(TimePoint now, mesh::Outbox& out) {
 }
 
 void Admission::report(TimePoint now, mesh::Outbox& out) {
-  out.send(monitor, mesh::Report{state(), figures()});
+  out.send(monitor, mesh::Report{state(), figures(now)});
   next_report_ = now + milliseconds(options_.report_every_ms);
 }
 

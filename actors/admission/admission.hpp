@@ -8,6 +8,7 @@
 // are told), admission_epochs.cpp (the lives of a request on executors), admission_views.cpp
 // (figures).
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -17,6 +18,7 @@
 #include "actors/admission/ack_book.hpp"
 #include "actors/admission/audit.hpp"
 #include "actors/admission/client.hpp"
+#include "actors/admission/model_tally.hpp"
 #include "actors/admission/options.hpp"
 #include "actors/admission/request_table.hpp"
 #include "actors/admission/shedding.hpp"
@@ -60,12 +62,17 @@ class Admission final : public mesh::Service {
 
   Readiness readiness(TimePoint now) const;
   std::shared_ptr<const engine::TextModel> text_model(const std::string& name) const;
-  std::vector<mesh::Figure> figures() const;
+  std::vector<mesh::Figure> figures(TimePoint now) const;
+  // What the fronts have to report goes with it.
+  void also_report(std::function<std::vector<mesh::Figure>()> fronts_figures) {
+    fronts_figures_ = std::move(fronts_figures);
+  }
   std::string request_json(const std::string& tenant, RequestId id) const;
   std::string audit() const;
 
  private:
   const std::string& name_of_model(const std::string& asked) const;
+  void append_waiting(std::vector<mesh::Figure>& figures, TimePoint now) const;
   std::vector<AuditRecord> recorded(const std::string& tenant, RequestId id) const;
 
   struct Connection {
@@ -153,6 +160,8 @@ class Admission final : public mesh::Service {
   Shedding shedding_;
   AckBook acks_;
   Tally tally_;
+  std::map<std::string, ModelTally> model_tallies_;
+  std::function<std::vector<mesh::Figure>()> fronts_figures_;
   std::deque<AuditRecord> ended_;  // the latest
   std::deque<RequestId> held_;     // in order of arrival; may name some that are held no more
   std::map<ConnectionId, Connection> connections_;

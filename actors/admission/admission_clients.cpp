@@ -167,6 +167,7 @@ void Admission::accept(const Request& first, TimePoint now, mesh::Outbox& out) {
   for (const auto& subscriber : first.ledger.subscribers()) {
     emit_accepted(subscriber.connection, first);
   }
+  model_tallies_.at(first.model).accepted(first.choices, first.ledger.max_tokens());
   for (Request* request : table_.choices_of(first)) {
     ++tally_.accepted;
     request->next_waiting = now + milliseconds(options_.waiting_every_ms);

@@ -55,6 +55,7 @@ void Admission::end(Request& request, Outcome outcome, TimePoint now, mesh::Outb
   leave_executor(request, out);
   ++tally_.ended[outcome.name()];
   request.ledger.close(std::move(outcome));
+  model_tallies_.at(request.model).ended(request, now);
   enter(request, Ended{});
   ended_.push_back(record_of(request));
   if (ended_.size() > options_.audit_requests) ended_.pop_front();

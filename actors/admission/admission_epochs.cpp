@@ -45,6 +45,7 @@ void Admission::on_placed(const mesh::Placed& placed, TimePoint now, mesh::Outbo
     return;
   }
   request->epochs.back().executor = placed.executor.name;
+  request->first_placed = std::min(request->first_placed, now);
   const mesh::Peering::Peer* peer = peering_.find(placed.executor.name);
   if (peer != nullptr && peer->self.incarnation > placed.executor.incarnation) {
     return lose(*request, LostReason::superseded, now, out);
@@ -94,7 +95,7 @@ void Admission::on_lost(const mesh::Lost& lost, TimePoint now, mesh::Outbox& out
 void Admission::lose(Request& request, LostReason reason, TimePoint now, mesh::Outbox& out) {
   leave_executor(request, out);
   request.epochs.back().lost = reason;
-  ++tally_.lost[std::string(name_of(reason))];
+  ++tally_.lost[reason];
   ++request.epoch;
   if (request.next_waiting <= now) {
     request.next_waiting = now + milliseconds(options_.waiting_every_ms);
@@ -193,12 +194,13 @@ void Admission::on_run(Request& request, const mesh::TokenRun& run, const std::s
 void Admission::note_latency(Request& request, std::size_t tokens, TimePoint now) {
   if (tokens == 0) return;
   tally_.tokens += tokens;
-  const bool first = request.ledger.generated().size() <= tokens;
-  const Duration since = now - request.last_token;
-  if (first) {
-    tally_.first_token[static_cast<std::size_t>(request.tier)].observe(since);
+  model_tallies_.at(request.model).generated(request, tokens, now);
+  const double since_s = std::chrono::duration<double>(now - request.last_token).count();
+  if (request.first_token == never) {
+    tally_.first_token[static_cast<std::size_t>(request.tier)].observe(since_s);
+    request.first_token = now;
   } else {
-    tally_.between_tokens.observe(since / static_cast<std::int64_t>(tokens), tokens);
+    tally_.between_tokens.observe(since_s / static_cast<double>(tokens), tokens);
   }
   request.last_token = now;
 }

@@ -14,7 +14,15 @@ std::unique_ptr<mesh::Service> as_service(std::unique_ptr<Admission> core) { ret
 AdmissionShell::AdmissionShell(actors::Host& host, std::unique_ptr<Admission> core,
                                const std::vector<std::string>& binds)
     : Shell(host, as_service(std::move(core)), binds),
-      core_(static_cast<Admission&>(Shell::core())) {}
+      core_(static_cast<Admission&>(Shell::core())) {
+  core_.also_report([this] {
+    std::vector<mesh::Figure> all;
+    for (const Front* front : fronts_) {
+      for (mesh::Figure& figure : front->figures()) all.push_back(std::move(figure));
+    }
+    return all;
+  });
+}
 
 ConnectionId AdmissionShell::add_front(Front& front) {
   AORTA_CHECK(fronts_.size() < (1u << 16), "connection ids have 16 bits for the front");
@@ -72,7 +80,7 @@ std::shared_ptr<const engine::TextModel> AdmissionShell::text_model(const std::s
   return core_.text_model(name);
 }
 
-std::vector<mesh::Figure> AdmissionShell::figures() const { return core_.figures(); }
+std::vector<mesh::Figure> AdmissionShell::figures() const { return core_.figures(aorta::now()); }
 
 std::string AdmissionShell::request_json(const std::string& tenant, RequestId request) const {
   return core_.request_json(tenant, request);

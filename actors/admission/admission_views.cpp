@@ -32,7 +32,7 @@ std::shared_ptr<const engine::TextModel> Admission::text_model(const std::string
   return entry == models_.end() ? nullptr : entry->second;
 }
 
-std::vector<mesh::Figure> Admission::figures() const {
+std::vector<mesh::Figure> Admission::figures(TimePoint now) const {
   std::vector<mesh::Figure> figures = tally_.figures();
   for (const Phase phase : {Phase::held, Phase::queued, Phase::placed, Phase::parked}) {
     for (std::size_t i = 0; i < mesh::tier_count; ++i) {
@@ -49,7 +49,32 @@ std::vector<mesh::Figure> Admission::figures() const {
   gauge("aorta_ledgers_retained_bytes", double(table_.retained_bytes()));
   gauge("aorta_idempotency_keys", double(table_.keys()));
   gauge("aorta_connections_subscribed", double(connections_.size()));
+  append_waiting(figures, now);
+  if (fronts_figures_) {
+    for (mesh::Figure& figure : fronts_figures_()) figures.push_back(std::move(figure));
+  }
   return figures;
+}
+
+// By model what is open, and how long the first of those that nobody has taken up yet has waited.
+void Admission::append_waiting(std::vector<mesh::Figure>& figures, TimePoint now) const {
+  std::map<std::string_view, ModelTally::Open> open;
+  Duration oldest{};
+  for (const auto& [id, request] : table_.active()) {
+    const Phase phase = request->phase();
+    ModelTally::Open& of_model = open[request->model];
+    of_model.running += phase == Phase::placed;
+    of_model.waiting += phase == Phase::held || phase == Phase::queued;
+    const bool untouched = request->first_placed == never;
+    if (untouched) oldest = std::max(oldest, now - request->arrived);
+  }
+  figures.push_back(
+      {"aorta_requests_oldest_wait_seconds", "", std::chrono::duration<double>(oldest).count()});
+  for (const auto& [model, tally] : model_tallies_) {
+    for (mesh::Figure& figure : tally.figures(model, open[model])) {
+      figures.push_back(std::move(figure));
+    }
+  }
 }
 
 std::string Admission::request_json(const std::string& tenant, RequestId id) const {

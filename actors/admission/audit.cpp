@@ -89,6 +89,16 @@ std::string to_json(const std::vector<AuditRecord>& choices) {
   return dump(json);
 }
 
+namespace {
+
+Json by_name(const std::map<mesh::LostReason, std::uint64_t>& lost) {
+  Json json = Json::object();
+  for (const auto& [reason, count] : lost) json[std::string(name_of(reason))] = count;
+  return json;
+}
+
+}  // namespace
+
 std::string audit_json(const AuditInput& input) {
   const auto counts = count_phases(input.table);
   const auto count = [&](Phase phase) { return counts[static_cast<std::size_t>(phase)]; };
@@ -114,7 +124,7 @@ std::string audit_json(const AuditInput& input) {
                    {"held", count(Phase::held)},
                    {"tokens", tally.tokens},
                    {"epochs", tally.epochs},
-                   {"epochs_lost", tally.lost},
+                   {"epochs_lost", by_name(tally.lost)},
                    {"retained", input.table.retained()},
                    {"retained_bytes", input.table.retained_bytes()},
                    {"requests", std::move(requests)}});

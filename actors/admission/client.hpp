@@ -109,6 +109,7 @@ class Front {
  public:
   virtual ~Front() = default;
   virtual void deliver(ConnectionId connection, const ClientEvent& event) = 0;
+  virtual std::vector<mesh::Figure> figures() const { return {}; }  // reported with admission's
 };
 
 struct Readiness {

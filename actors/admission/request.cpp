@@ -17,13 +17,6 @@ std::string_view name_of(mesh::Tier tier) {
   return index < names.size() ? names[index] : "unknown";
 }
 
-std::string_view name_of(mesh::LostReason reason) {
-  static constexpr std::array<std::string_view, 8> names{
-      "dead", "stalled", "superseded", "draining", "preempted", "refused", "unclaimed", "lease"};
-  const auto index = static_cast<std::size_t>(reason);
-  return index < names.size() ? names[index] : "unknown";
-}
-
 void Request::begin_epoch_record() {
   if (epochs.size() == epoch_records) epochs.erase(epochs.begin());
   epochs.push_back({.epoch = epoch, .first = ledger.next()});

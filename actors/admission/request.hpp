@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "actors/admission/ledger.hpp"
+#include "actors/lost_reasons.hpp"
 #include "base/clock.hpp"
 #include "mesh/link.hpp"
 
@@ -43,7 +44,7 @@ enum class Phase : std::uint8_t { held, queued, placed, parked, ended };  // Sta
 inline constexpr std::size_t phase_count = 5;
 std::string_view name_of(Phase phase);
 std::string_view name_of(mesh::Tier tier);
-std::string_view name_of(mesh::LostReason reason);
+using actors::name_of;
 
 // What one epoch came to, for the audit.
 struct EpochRecord {
@@ -77,6 +78,7 @@ struct Request {
 
   TimePoint arrived{};
   TimePoint deadline{};
+  TimePoint first_placed = never, first_token = never;
   TimePoint last_token{};    // or arrival: latencies are measured from it
   TimePoint next_waiting{};  // when its clients get a sign of life, if no token has come
   TimePoint alarm = never;   // its place in RequestTable's alarms

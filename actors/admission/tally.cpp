@@ -1,49 +1,27 @@
 #include "actors/admission/tally.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
+#include "actors/lost_reasons.hpp"
 
 namespace aorta::admission {
 namespace {
 
+using actors::counter;
+using actors::label;
 using mesh::Figure;
-using mesh::FigureKind;
 
-Figure counter(std::string name, std::string labels, double value) {
-  return {std::move(name), std::move(labels), value, FigureKind::counter};
-}
+const std::vector<double> bounds_s{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+                                   1,     2.5,  5,     10,   30,  60,   300};
 
-void append_by(std::vector<Figure>& figures, const std::string& name, std::string_view label,
-               const std::map<std::string, std::uint64_t>& counts) {
-  for (const auto& [key, count] : counts) {
-    figures.push_back(counter(name, fmt::format("{}=\"{}\"", label, key), double(count)));
-  }
-}
+// Also those that have not occurred: a series that is there from the beginning shows its first
+// increase.
+constexpr std::array<const char*, 5> outcomes{"stop", "length", "cancelled", "timeout", "failed"};
 
 }  // namespace
 
-void Histogram::observe(Duration value, std::uint64_t times) {
-  const double seconds = static_cast<double>(value.count()) / 1e6;
-  const auto bound = std::lower_bound(bounds_s.begin(), bounds_s.end(), seconds);
-  if (bound != bounds_s.end()) counts_[static_cast<std::size_t>(bound - bounds_s.begin())] += times;
-  count_ += times;
-  sum_s_ += seconds * static_cast<double>(times);
-}
-
-void Histogram::append_to(std::vector<Figure>& figures, const std::string& name,
-                          const std::string& labels) const {
-  const std::string comma = labels.empty() ? "" : ",";
-  std::uint64_t below = 0;
-  for (std::size_t i = 0; i < bounds_s.size(); ++i) {
-    below += counts_[i];
-    figures.push_back(counter(
-        name + "_bucket", fmt::format("{}{}le=\"{}\"", labels, comma, bounds_s[i]), double(below)));
-  }
-  figures.push_back(counter(name + "_bucket", labels + comma + "le=\"+Inf\"", double(count_)));
-  figures.push_back(counter(name + "_sum", labels, sum_s_));
-  figures.push_back(counter(name + "_count", labels, double(count_)));
-}
+Tally::Tally()
+    : first_token{actors::Histogram(bounds_s), actors::Histogram(bounds_s),
+                  actors::Histogram(bounds_s)},
+      between_tokens(bounds_s) {}
 
 std::uint64_t Tally::ended_in_all() const {
   std::uint64_t sum = 0;
@@ -54,17 +32,23 @@ std::uint64_t Tally::ended_in_all() const {
 std::vector<Figure> Tally::figures() const {
   std::vector<Figure> figures;
   figures.push_back(counter("aorta_requests_accepted_total", "", double(accepted)));
-  append_by(figures, "aorta_requests_rejected_total", "reason", rejected);
-  append_by(figures, "aorta_requests_ended_total", "outcome", ended);
+  for (const auto& [code, count] : rejected) {
+    figures.push_back(
+        counter("aorta_requests_rejected_total", label("reason", code), double(count)));
+  }
+  for (const char* outcome : outcomes) {
+    const auto count = ended.find(outcome);
+    figures.push_back(counter("aorta_requests_ended_total", label("outcome", outcome),
+                              count == ended.end() ? 0 : double(count->second)));
+  }
   figures.push_back(counter("aorta_tokens_generated_total", "", double(tokens)));
   figures.push_back(counter("aorta_epochs_total", "", double(epochs)));
-  append_by(figures, "aorta_epochs_lost_total", "reason", lost);
+  actors::append_by_reason(figures, "aorta_epochs_lost_total", lost);
   figures.push_back(counter("aorta_token_gaps_total", "", double(gaps)));
   figures.push_back(counter("aorta_token_runs_stale_total", "", double(stale_runs)));
   for (std::size_t tier = 0; tier < mesh::tier_count; ++tier) {
     const auto name = name_of(static_cast<mesh::Tier>(tier));
-    first_token[tier].append_to(figures, "aorta_time_to_first_token_seconds",
-                                fmt::format("tier=\"{}\"", name));
+    first_token[tier].append_to(figures, "aorta_time_to_first_token_seconds", label("tier", name));
   }
   between_tokens.append_to(figures, "aorta_inter_token_seconds", "");
   return figures;

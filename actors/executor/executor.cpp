@@ -24,7 +24,10 @@ struct Overloaded : Handlers... {
 }  // namespace
 
 Executor::Executor(mesh::Hello self, const ExecutorOptions& options)
-    : options_(options), peering_(std::move(self)), pack_search_(options) {}
+    : options_(options),
+      peering_(std::move(self)),
+      pack_search_(options),
+      step_tokens_({1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}) {}
 
 void Executor::start(TimePoint now, mesh::Outbox& out) {
   peering_.dial(scheduler_name, options_.scheduler_address, now, out);

@@ -16,6 +16,7 @@
 #include "actors/executor/options.hpp"
 #include "actors/executor/pack_search.hpp"
 #include "actors/executor/step_pace.hpp"
+#include "actors/figures.hpp"
 #include "base/result.hpp"
 #include "engine/engine.hpp"
 #include "mesh/link.hpp"
@@ -76,6 +77,7 @@ class Executor : public mesh::Service {
   void hang_up_missing(TimePoint now, mesh::Outbox& out);
   void beat(TimePoint now, mesh::Outbox& out);
   void report(TimePoint now, mesh::Outbox& out);
+  std::vector<mesh::Figure> model_figures() const;
   void finish_turn(TimePoint now, mesh::Outbox& out);
 
   // Lives of requests (runs.cpp).
@@ -113,6 +115,7 @@ class Executor : public mesh::Service {
   std::uint64_t stops_pending_ = 0;  // not yet known to have reached the engine
   std::uint64_t started_total_ = 0, generated_total_ = 0, prefill_total_ = 0;
   std::uint64_t preempted_total_ = 0, resent_total_ = 0;
+  actors::Histogram step_tokens_;  // with vLLM's buckets
   std::map<mesh::LostReason, std::uint64_t> declined_total_;
 };
 

@@ -5,28 +5,16 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/executor/executor.hpp"
+#include "actors/lost_reasons.hpp"
 
 namespace aorta::executor {
 
+using actors::counter;
+using actors::gauge;
+using actors::label;
 using mesh::FigureKind;
-using mesh::LostReason;
 
 namespace {
-
-const char* name_of(LostReason reason) {
-  switch (reason) {
-    case LostReason::draining:
-      return "draining";
-    case LostReason::superseded:
-      return "superseded";
-    case LostReason::unclaimed:
-      return "unclaimed";
-    case LostReason::lease:
-      return "lease";
-    default:
-      return "refused";
-  }
-}
 
 template <class Runs>
 std::size_t unacknowledged(const Runs& runs) {
@@ -55,11 +43,22 @@ std::vector<mesh::Figure> Executor::figures() const {
       {"aorta_executor_preempted_total", "", double(preempted_total_), FigureKind::counter},
       {"aorta_executor_resent_total", "", double(resent_total_), FigureKind::counter},
   };
-  for (const auto& [reason, total] : declined_total_) {
-    figures.push_back({"aorta_executor_declined_total",
-                       fmt::format("reason=\"{}\"", name_of(reason)), double(total),
-                       FigureKind::counter});
-  }
+  actors::append_by_reason(figures, "aorta_executor_declined_total", declined_total_);
+  for (mesh::Figure& figure : model_figures()) figures.push_back(std::move(figure));
+  return figures;
+}
+
+// vLLM's names, once the model is known.
+std::vector<mesh::Figure> Executor::model_figures() const {
+  if (info_.model_id.empty()) return {};
+  const std::string of_model = label("model_name", info_.model_id);
+  const double used = load_.blocks_total == 0 ? 0 : double(load_.blocks_used) / load_.blocks_total;
+  std::vector<mesh::Figure> figures{
+      gauge("vllm:kv_cache_usage_perc", of_model, used),
+      gauge("vllm:gpu_cache_usage_perc", of_model, used),
+      counter("vllm:num_preemptions_total", of_model, double(preempted_total_)),
+  };
+  step_tokens_.append_to(figures, "vllm:iteration_tokens_total", of_model);
   return figures;
 }
 

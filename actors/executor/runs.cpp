@@ -148,6 +148,8 @@ void Executor::on_engine(const engine::StepReport& step, const engine::EngineLoa
   pace_.add(step, took);
   prefill_total_ += step.prefill_tokens;
   preempted_total_ += step.preempted;
+  const std::size_t tokens = step.prefill_tokens + step.tokens.size();
+  if (tokens > 0) step_tokens_.observe(double(tokens));
   for (const engine::Generated& token : step.tokens) {
     Run* run = find({token.key.request, token.key.epoch});
     // Of an epoch that was stopped, or of one that was stopped and started again: such a token

@@ -27,8 +27,7 @@ struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
   Impl(asio::io_context& io, admission::ClientPort& port, HttpOptions options,
        std::shared_ptr<const mesh::ApiKeys> keys)
       : hub{io, port, std::move(options), std::move(keys),
-            HttpRoutes(
-                port, hub.options, [this] { return all_figures(); }, std::time(nullptr))},
+            HttpRoutes(port, hub.options, std::time(nullptr))},
         acceptor(io),
         pause(io) {}
 
@@ -108,21 +107,10 @@ struct HttpFront::Impl : std::enable_shared_from_this<Impl> {
     };
   }
 
-  std::vector<mesh::Figure> all_figures() const {
-    std::vector<mesh::Figure> all = hub.port.figures();
-    const auto add = [&](const std::vector<mesh::Figure>& some) {
-      all.insert(all.end(), some.begin(), some.end());
-    };
-    add(figures());
-    for (const auto& more : more_figures) add(more());
-    return all;
-  }
-
   HttpHub hub;
   tcp::acceptor acceptor;
   asio::steady_timer pause;
   std::uint16_t port = 0;
-  std::vector<std::function<std::vector<mesh::Figure>()>> more_figures;
 };
 
 HttpFront::HttpFront(asio::io_context& io, admission::ClientPort& port, HttpOptions options,
@@ -163,9 +151,5 @@ void HttpFront::close() {
 }
 
 std::vector<mesh::Figure> HttpFront::figures() const { return impl_->figures(); }
-
-void HttpFront::also_show(std::function<std::vector<mesh::Figure>()> more) {
-  impl_->more_figures.push_back(std::move(more));
-}
 
 }  // namespace aorta::fronts

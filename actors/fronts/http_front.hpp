@@ -35,9 +35,7 @@ class HttpFront final : public admission::Front {
   // `on_empty`, in a turn of its own. A client may take for ever: close() then.
   void drain(std::function<void()> on_empty);
   void close();  // every connection, at once; what is open is told gone
-  std::vector<mesh::Figure> figures() const;
-  // /metrics shows admission's figures and this front's; and those of `more`, for other fronts.
-  void also_show(std::function<std::vector<mesh::Figure>()> more);
+  std::vector<mesh::Figure> figures() const override;
 
  private:
   struct Impl;

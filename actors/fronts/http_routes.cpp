@@ -103,12 +103,8 @@ Endpoint endpoint_of(Shape shape) {
 }  // namespace
 
 HttpRoutes::HttpRoutes(const admission::ClientPort& port, const HttpOptions& options,
-                       Figures figures, std::int64_t started)
-    : port_(port),
-      version_(options.version),
-      cors_(options.cors_origins),
-      figures_(std::move(figures)),
-      started_(started) {}
+                       std::int64_t started)
+    : port_(port), version_(options.version), cors_(options.cors_origins), started_(started) {}
 
 HttpRoutes::Routed HttpRoutes::route(const HttpRequest& request) const {
   const std::string text = path_of(request.target);
@@ -165,7 +161,7 @@ HttpRoutes::Routed HttpRoutes::answer(const HttpRequest& request, const Path& pa
     case Page::ready:
       return ready();
     case Page::metrics:
-      return HttpResponse{.body = prometheus_text(figures_()),
+      return HttpResponse{.body = prometheus_text(port_.figures()),
                           .content_type = prometheus_content_type};
     case Page::version:
       return json_response(dump_json(nlohmann::json{{"version", version_}}));

@@ -1,7 +1,6 @@
 #pragma once
 // Which answer belongs to which request line. Nothing here waits: a request is answered at once,
 // or opens an exchange with admission.
-#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,11 +28,8 @@ struct Opening {
 
 class HttpRoutes {
  public:
-  using Figures = std::function<std::vector<mesh::Figure>()>;
-  // `figures`: what /metrics shows. `started`: seconds since 1970, what models say of when they
-  // were made.
-  HttpRoutes(const admission::ClientPort& port, const HttpOptions& options, Figures figures,
-             std::int64_t started);
+  // `started`: seconds since 1970, what models say of when they were made.
+  HttpRoutes(const admission::ClientPort& port, const HttpOptions& options, std::int64_t started);
 
   // Either names the request in X-Request-Id: as the client does, else by its own id.
   using Routed = std::variant<HttpResponse, Opening>;
@@ -56,7 +52,6 @@ class HttpRoutes {
   const admission::ClientPort& port_;
   const std::string version_;
   const Cors cors_;
-  Figures figures_;
   std::int64_t started_;
 };
 

@@ -4,9 +4,10 @@
 
 #include <cmath>
 #include <map>
-#include <set>
 #include <string_view>
 #include <vector>
+
+#include "actors/metrics.hpp"
 
 namespace aorta::fronts {
 namespace {
@@ -17,42 +18,27 @@ std::string number(double value) {
   return fmt::format("{}", value);
 }
 
-// The histogram that a sample belongs to, whose parts are named NAME_bucket, NAME_sum, NAME_count.
-std::string_view histogram_of(std::string_view name, const std::set<std::string_view>& histograms) {
-  for (const std::string_view part : {"_bucket", "_sum", "_count"}) {
-    if (!name.ends_with(part)) continue;
-    const std::string_view base = name.substr(0, name.size() - part.size());
-    if (histograms.contains(base)) return base;
+// What stands before a family's samples. A figure that this build does not know, of a newer
+// service, has no sentence.
+std::string heading(const mesh::Figure& figure, const actors::Metric* metric) {
+  if (metric == nullptr) {
+    const bool counts = figure.kind == mesh::FigureKind::counter;
+    return fmt::format("# TYPE {} {}\n", figure.name, counts ? "counter" : "gauge");
   }
-  return {};
-}
-
-std::set<std::string_view> histograms_in(std::span<const mesh::Figure> figures) {
-  constexpr std::string_view part = "_bucket";
-  std::set<std::string_view> histograms;
-  for (const mesh::Figure& figure : figures) {
-    const std::string_view name = figure.name;
-    if (name.ends_with(part)) histograms.insert(name.substr(0, name.size() - part.size()));
-  }
-  return histograms;
+  return fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", metric->name, metric->help,
+                     name_of(metric->kind));
 }
 
 }  // namespace
 
 std::string prometheus_text(std::span<const mesh::Figure> figures) {
-  const std::set<std::string_view> histograms = histograms_in(figures);
   std::map<std::string_view, std::size_t> places;
   std::vector<std::string> families;
   for (const mesh::Figure& figure : figures) {
-    const std::string_view histogram = histogram_of(figure.name, histograms);
-    const std::string_view name = histogram.empty() ? std::string_view(figure.name) : histogram;
+    const actors::Metric* metric = actors::metric_of(figure.name);
+    const std::string_view name = metric ? metric->name : std::string_view(figure.name);
     const auto [place, added] = places.emplace(name, families.size());
-    if (added) {
-      families.push_back(fmt::format("# TYPE {} {}\n", name,
-                                     !histogram.empty()                         ? "histogram"
-                                     : figure.kind == mesh::FigureKind::counter ? "counter"
-                                                                                : "gauge"));
-    }
+    if (added) families.push_back(heading(figure, metric));
     std::string& family = families[place->second];
     family += figure.name;
     if (!figure.labels.empty()) family.append("{").append(figure.labels).append("}");

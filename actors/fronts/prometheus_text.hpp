@@ -10,8 +10,8 @@ namespace aorta::fronts {
 
 inline constexpr const char* prometheus_content_type = "text/plain; version=0.0.4; charset=utf-8";
 
-// One family per name, in the order in which names first appear; the format wants a family's
-// samples together. NAME_bucket, NAME_sum and NAME_count are one family: the histogram NAME.
+// One family per metric of the table (actors/metrics.hpp), in the order in which they first appear;
+// the format wants a family's samples together, after its HELP and TYPE.
 std::string prometheus_text(std::span<const mesh::Figure> figures);
 
 }  // namespace aorta::fronts

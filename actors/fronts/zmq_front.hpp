@@ -50,7 +50,7 @@ class ZmqFront final : public admission::Front {
   // asked meanwhile, admission refuses. A client may take for ever: close() then.
   void drain(std::function<void()> on_empty);
   void close();  // what is open is told gone; nothing more is sent
-  std::vector<mesh::Figure> figures() const;
+  std::vector<mesh::Figure> figures() const override;
 
  private:
   struct Impl;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "actors/lost_reasons.hpp"
 #include "actors/scheduler/scheduler.hpp"
 
 namespace aorta::scheduler {
@@ -15,28 +16,6 @@ using mesh::Tier;
 namespace {
 
 constexpr std::array<const char*, mesh::tier_count> tier_names{"urgent", "high", "normal"};
-
-const char* name_of(mesh::LostReason reason) {
-  switch (reason) {
-    case mesh::LostReason::dead:
-      return "dead";
-    case mesh::LostReason::stalled:
-      return "stalled";
-    case mesh::LostReason::superseded:
-      return "superseded";
-    case mesh::LostReason::draining:
-      return "draining";
-    case mesh::LostReason::preempted:
-      return "preempted";
-    case mesh::LostReason::refused:
-      return "refused";
-    case mesh::LostReason::unclaimed:
-      return "unclaimed";
-    case mesh::LostReason::lease:
-      return "lease";
-  }
-  return "unknown";
-}
 
 }  // namespace
 
@@ -99,10 +78,7 @@ std::vector<mesh::Figure> Scheduler::figures(TimePoint now) const {
     figures.push_back({"aorta_scheduler_queued", label, double(beat.queued[t])});
     figures.push_back({"aorta_scheduler_running", label, double(beat.running[t])});
   }
-  for (const auto& [reason, total] : lost_total_) {
-    figures.push_back({"aorta_scheduler_lost_total", fmt::format("reason=\"{}\"", name_of(reason)),
-                       double(total), FigureKind::counter});
-  }
+  actors::append_by_reason(figures, "aorta_scheduler_lost_total", lost_total_);
   return figures;
 }
 

@@ -141,10 +141,8 @@ TEST_F(HttpFrontTest, ServesWhatOperatorsRead) {
             std::string::npos);
   EXPECT_NE(ask(get("/v1/models/smollm2"), "}").find("200 OK"), std::string::npos);
   EXPECT_NE(ask(get("/v1/models/other"), "}}").find("model_not_found"), std::string::npos);
-  front->also_show([] { return std::vector<mesh::Figure>{{"aorta_zmq_streams", "", 2}}; });
-  const std::string metrics = ask(get("/metrics"), "aorta_zmq_streams 2\n");
-  EXPECT_NE(metrics.find("\naorta_http_connections "), std::string::npos) << metrics;
-  EXPECT_NE(metrics.find("# TYPE aorta_requests_total counter\n"), std::string::npos);
+  const std::string metrics = ask(get("/metrics"), "aorta_requests_total{tier=\"high\"} 3\n");
+  EXPECT_NE(metrics.find("# TYPE aorta_requests_total counter\n"), std::string::npos) << metrics;
   EXPECT_NE(ask(get("/ready"), "}").find("200 OK"), std::string::npos);
   port.ready = {false, "No executor is ready.", {"smollm2"}, 2};
   const std::string unready = ask(get("/ready"), "ready.\"}");
@@ -154,7 +152,7 @@ TEST_F(HttpFrontTest, ServesWhatOperatorsRead) {
 TEST_F(HttpFrontTest, HeadHasNoBody) {
   HttpClient one = client();
   one.send("HEAD /health HTTP/1.1\r\nHost: test\r\n\r\n" + get("/metrics"));
-  run_until(io, [&] { return one.has("aorta_http_errors_total 0\n"); });
+  run_until(io, [&] { return one.has("aorta_requests_total{tier=\"high\"} 3\n"); });
   EXPECT_TRUE(one.has("Content-Length: 15\r\n"));
   EXPECT_FALSE(one.has("status"));
 }
