@@ -56,7 +56,7 @@ def test_clients_that_do_not_read(hurried):
     undisturbed = ask_http(hurried, "and me?", max_tokens=50, seed=3)
     admission = hurried.find("admission")["pid"]
     before = resident_bytes(admission)
-    tokens, clients = 16000, 8  # some 4 MB of events each
+    tokens, clients = 32000, 4  # some 8 MB of events each, more than sockets keep
     with contextlib.ExitStack() as stack:
         for _ in range(clients):
             stack.enter_context(ask_without_reading(hurried, tokens))
