@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "services/interrupts.hpp"
+#include "services/key_files.hpp"
 
 namespace aorta::services {
 namespace {
@@ -56,6 +57,8 @@ Result<client::Options> connection_of(const AskingOptions& options) {
     auto config = load_config(options.invocation);
     if (!config) return config.error();
     connection.address = fmt::format("tcp://{}:{}", config->zmq.bind, config->mesh.port_base + 1);
+    // Who can read a mesh's state folder may ask it.
+    if (connection.api_key.empty()) connection.api_key = local_key(*config);
   }
   return connection;
 }

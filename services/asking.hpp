@@ -13,7 +13,7 @@ namespace aorta::services {
 struct AskingOptions {
   Invocation invocation;
   std::string address;  // empty: that of the mesh of this configuration
-  std::string api_key, server_key;
+  std::string api_key, server_key;  // empty key, of the mesh here: its local one
   std::string system, tier, model;
   std::uint32_t max_tokens = 0;  // 0: as the mesh's configuration says
   double temperature = -1;

@@ -85,6 +85,31 @@ def test_a_refusal_for_load_says_when_to_try_again():
     assert done.stdout == ""
 
 
+def test_keys_where_the_mesh_wants_them(tmp_path):
+    mesh = Mesh(executors=1)
+    key = mesh.aorta("keys", "add", "--tenant", "acme").stdout.strip()
+    with mesh:
+        keyed = {**mesh.environment, "AORTA_API_KEY": key}
+        stranger = {**mesh.environment, "XDG_STATE_HOME": str(tmp_path)}
+
+        def ask(environment, *arguments):
+            return subprocess.run(
+                [BINARY, "ask", "Why?", "--max-tokens", "5", "--address", mesh.zmq_address,
+                 *arguments], env=environment, capture_output=True, text=True, timeout=60)
+        assert run(mesh, "ask", "Why?", "--max-tokens", 5).returncode == 0, "the owner may ask"
+        assert ask(keyed).returncode == 0
+        assert ask(stranger, "--api-key", key).returncode == 0
+        for done in (ask(stranger), ask(stranger, "--api-key", "sk-aorta-wrong")):
+            assert done.returncode == NOT_POSSIBLE
+            assert "key" in done.stderr and done.stdout == ""
+        with meshes.aorta.Client(mesh.zmq_address, api_key=key) as client:
+            assert client.generate("Why?", max_tokens=5).read()
+        with meshes.aorta.Client(mesh.zmq_address, api_key="") as client:
+            with pytest.raises(meshes.aorta.Rejected) as refused:
+                client.generate("Why?")
+            assert refused.value.status == 401
+
+
 # ── chat ─────────────────────────────────────────────────────────────────────────────────────
 def test_chat_answers_with_its_history(mesh):
     """The second answer depends on the first exchange: after /reset it is another."""
