@@ -26,6 +26,18 @@ MergeTable read_merges(const std::vector<std::string_view>& merges, const Spelli
   return table;
 }
 
+// What of a piece is merged at once. No language has words as long as this; merging megabytes
+// together would miss every cache and keep a service from its other work for seconds.
+constexpr std::size_t longest_part = 64 << 10;
+
+std::size_t part_length(std::string_view piece) {
+  if (piece.size() <= longest_part) return piece.size();
+  const auto inside_character = [&](std::size_t at) { return (piece[at] & 0xC0) == 0x80; };
+  std::size_t length = longest_part;
+  while (length > longest_part - 3 && inside_character(length)) --length;
+  return length;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<const Tokenizer>> Tokenizer::read(const GgufFile& file) {
@@ -87,21 +99,30 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, bool parse_special
 
 void Tokenizer::encode_plain(std::string_view text, Merger& merger,
                              std::vector<TokenId>& out) const {
-  std::vector<TokenId> piece_ids;
+  std::vector<TokenId> ids;
   while (!text.empty()) {
-    const std::string_view piece = text.substr(0, pre_.next(text));
+    std::string_view piece = text.substr(0, pre_.next(text));
     text.remove_prefix(piece.size());
-    if (const auto whole = whole_pieces_.find(piece); whole != whole_pieces_.end()) {
-      out.push_back(whole->second);
-      continue;
+    while (!piece.empty()) {
+      const std::string_view part = piece.substr(0, part_length(piece));
+      piece.remove_prefix(part.size());
+      encode_part(part, merger, ids);
+      out.insert(out.end(), ids.begin(), ids.end());
     }
-    piece_ids.clear();
-    for (const unsigned char byte : piece) {
-      if (byte_ids_[byte] >= 0) piece_ids.push_back(byte_ids_[byte]);
-    }
-    merger.merge(piece_ids);
-    out.insert(out.end(), piece_ids.begin(), piece_ids.end());
   }
+}
+
+void Tokenizer::encode_part(std::string_view part, Merger& merger,
+                            std::vector<TokenId>& ids) const {
+  ids.clear();
+  if (const auto whole = whole_pieces_.find(part); whole != whole_pieces_.end()) {
+    ids.push_back(whole->second);
+    return;
+  }
+  for (const unsigned char byte : part) {
+    if (byte_ids_[byte] >= 0) ids.push_back(byte_ids_[byte]);
+  }
+  merger.merge(ids);
 }
 
 }  // namespace aorta::engine

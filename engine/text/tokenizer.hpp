@@ -23,12 +23,14 @@ class Tokenizer {
   static Result<std::unique_ptr<const Tokenizer>> read(const GgufFile& file);
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
-  // See TextModel::encode. Bytes that the vocabulary has no token for vanish.
+  // See TextModel::encode. Bytes that the vocabulary has no token for vanish. A run without a
+  // break, such as a word, is cut every 64 KiB.
   std::vector<TokenId> encode(std::string_view text, bool parse_special, bool add_special) const;
 
  private:
   Tokenizer(Vocabulary vocabulary, PreTokenizer pre, MergeTable merges, bool add_bos);
   void encode_plain(std::string_view text, Merger& merger, std::vector<TokenId>& out) const;
+  void encode_part(std::string_view part, Merger& merger, std::vector<TokenId>& ids) const;
 
   const Vocabulary vocabulary_;
   const PreTokenizer pre_;

@@ -76,6 +76,19 @@ TEST(TextModel, EncodesWithAndWithoutSpecials) {
   EXPECT_EQ(model.longest_token_bytes(), 9u);
 }
 
+// Megabytes without a break are cut, between characters, and every byte is still there.
+TEST(TextModel, CutsWordsThatAreNoWords) {
+  const auto model = *open({});
+  const std::size_t at_once = 64 << 10;
+  const std::string odd = "b" + std::string(at_once - 2, 'a') + "\xC3\xA9" + "b";
+  EXPECT_EQ(model->encode(std::string(at_once, 'a') + "b", false, false).size(), at_once + 1)
+      << "no ab across a cut";
+  EXPECT_EQ(model->encode(std::string(at_once - 1, 'a') + "b", false, false).size(), at_once - 1);
+  std::string bytes;
+  for (const TokenId id : model->encode(odd, false, false)) bytes += model->bytes(id);
+  EXPECT_EQ(bytes, odd);
+}
+
 void expect_error(const Parts& parts, ErrorCode code, std::string_view part) {
   const auto model = open(parts);
   ASSERT_FALSE(model) << part;
