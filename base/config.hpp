@@ -109,6 +109,7 @@ struct Config {
     std::string drain_mode = "finish";
   } executor;
   struct Engine {
+    std::string kind = "cpu";
     std::uint32_t threads = 0;
     std::string isa = "auto";
     std::uint32_t slots = 16;

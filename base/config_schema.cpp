@@ -187,6 +187,10 @@ std::vector<Setting> make_settings() {
       choice(SETTING(executor.drain_mode), {"finish", "hand_over"},
              "Draining: let what runs finish within drain.drain_s, or hand it over at once."),
 
+      choice(SETTING(engine.kind), {"cpu", "fake"},
+             "What computes: cpu, or fake, which draws tokens of the model's vocabulary by hashing "
+             "and "
+             "needs no weights."),
       number(SETTING(engine.threads), 0, 256,
              "Threads of one executor's engine; 0: the cores that this process may use, shared by "
              "node.executors."),

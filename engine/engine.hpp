@@ -151,7 +151,10 @@ std::unique_ptr<Stepper> make_stepper(std::unique_ptr<Runner> runner, const Batc
 // where the vocabulary has it. `poison` names a prompt id that aborts the process, as a broken
 // kernel would; -1: none. `thinking_tokens`: its chats open <think>, and after so many tokens it
 // says </think>, a byte a token; 0: it does not think.
+// Of a request's sampling it heeds the seed, the choice and positive biases: an id with a bias of b
+// comes about b times in a hundred.
 struct FakeOptions {
+  std::string model_id = "fake";
   std::uint32_t vocabulary = 256;
   std::uint32_t context_tokens = 8192;
   std::uint32_t step_us = 0;  // a real-time floor of each step, on the engine's thread

@@ -91,11 +91,14 @@ Result<void> Composition::add(ServiceKind kind, const std::string& name, Incarna
             host_, std::make_unique<scheduler::Scheduler>(self, scheduler_options(config_, reach_)),
             binds));
         return {};
-      case ServiceKind::executor:
+      case ServiceKind::executor: {
+        auto engine = engine_options(config_);
+        if (!engine) return engine.error();
         shells_.push_back(std::make_unique<executor::ExecutorShell>(
             host_, std::make_unique<executor::Executor>(self, executor_options(config_, reach_)),
-            engine_options(config_)));
+            *std::move(engine)));
         return {};
+      }
       case ServiceKind::cache: {
         const std::string folder = pack_folder(config_);
         if (auto made = make_private_folder(folder); !made) return made.error();

@@ -128,7 +128,8 @@ executor::ExecutorOptions executor_options(const Config& config, Reach reach) {
   options.scheduler_address = scheduler_at(config, reach);
   options.monitor_address = monitor_at(config, reach);
   options.cache_address = dial_endpoint(config, reach, ServiceKind::cache, "cache");
-  options.gguf_path = model_of(config).path;
+  const Model model = model_of(config);
+  if (!model.fake_engine) options.gguf_path = model.path;
   options.beat_every = milliseconds(config.mesh.beat_ms);
   options.report_every = milliseconds(config.monitor.report_ms);
   options.resend_after = milliseconds(from.resend_ms);
@@ -145,6 +146,7 @@ executor::ExecutorOptions executor_options(const Config& config, Reach reach) {
 
 engine::FakeOptions fake_options(const Config& config) {
   engine::FakeOptions options;
+  options.model_id = model_of(config).id;
   options.step_us = config.engine.fake_step_us;
   options.context_tokens = config.engine.fake_context_tokens;
   options.stop_one_in = config.engine.fake_stop_one_in;
@@ -155,12 +157,19 @@ engine::FakeOptions fake_options(const Config& config) {
   return options;
 }
 
-executor::EngineOptions engine_options(const Config& config) {
+Result<executor::EngineOptions> engine_options(const Config& config) {
   const auto& from = config.engine;
   const Model model = model_of(config);
   executor::EngineOptions options;
-  options.fake = model.fake();
+  options.fake = model.fake_engine;
   options.fake_model = fake_options(config);
+  if (model.fake_engine && !model.fake()) {
+    const auto text = engine::TextModel::open(model.path);
+    if (!text) return text.error();
+    options.fake_model.vocabulary = (*text)->vocabulary();
+    options.fake_model.context_tokens = (*text)->context_tokens();
+    options.fake_model.stop_id = (*text)->stop_ids().empty() ? -1 : (*text)->stop_ids().front();
+  }
   options.model.gguf_path = model.path;
   options.model.model_id = model.id;
   options.model.threads = engine_threads(config);

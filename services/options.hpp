@@ -21,8 +21,9 @@ fronts::HttpOptions http_options(const Config& config);
 fronts::ZmqOptions zmq_options(const Config& config);
 scheduler::SchedulerOptions scheduler_options(const Config& config, Reach reach);
 executor::ExecutorOptions executor_options(const Config& config, Reach reach);
-executor::EngineOptions engine_options(const Config& config);
-engine::FakeOptions fake_options(const Config& config);
+// Errors: those of TextModel::open, when a fake engine is to speak in a file's vocabulary.
+Result<executor::EngineOptions> engine_options(const Config& config);
+engine::FakeOptions fake_options(const Config& config);  // of the model that has no file
 cache::CacheOptions cache_options(const Config& config, Reach reach);
 monitor::MonitorOptions monitor_options(const Config& config, Reach reach);
 monitor::MonitorHttpOptions monitor_http_options(const Config& config);

@@ -25,8 +25,9 @@ Result<Config> load_config(const Invocation& invocation);
 
 inline constexpr const char* fake_model = "fake";
 struct Model {
-  std::string path;  // empty: the fake model
+  std::string path;  // empty: the fake model, which has no file
   std::string id;
+  bool fake_engine = false;  // nobody reads the file's weights
   bool fake() const { return path.empty(); }
 };
 Model model_of(const Config& config);

@@ -56,7 +56,9 @@ std::vector<TokenId> encode_messages(Fields& fields, const TextModel& model,
   fields.boolean("add_special_tokens", add_special);
   fields.boolean("add_generation_prompt", add_generation_prompt);
   GenerateRequest request;
-  parse_messages(fields, request, ignored);
+  const json* messages = fields.find("messages");
+  const bool none = messages != nullptr && messages->is_array() && messages->empty();
+  if (!none) parse_messages(fields, request, ignored);  // an empty conversation has tokens too
   std::size_t bytes = 0;
   for (const auto& message : request.messages) bytes += message.content.size();
   if (!fits(fields, model, "messages", bytes)) return {};

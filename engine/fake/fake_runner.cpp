@@ -22,7 +22,7 @@ class FakeRunner final : public Runner {
     AORTA_CHECK(options.vocabulary > 1, "a fake model needs more than its stop id");
     AORTA_CHECK(options.thinking_tokens == 0 || options.vocabulary >= 128,
                 "a fake model thinks in ASCII");
-    info_.model_id = "fake";
+    info_.model_id = options.model_id;
     info_.context_tokens = options.context_tokens;
     info_.vocabulary = options.vocabulary;
     const std::string what_tokens_depend_on =
@@ -55,6 +55,16 @@ class FakeRunner final : public Runner {
       std::fprintf(stderr, "fake engine: the prompt holds the poison id %d\n", options_.poison);
       std::abort();
     }
+  }
+
+  // An id with a bias comes about so many times in a hundred.
+  static std::optional<TokenId> favourite(const RunnerRow& row, std::uint64_t hash) {
+    auto draw = static_cast<float>(hash % 100);
+    for (const auto& [id, bias] : row.sampling->logit_bias) {
+      if (bias > 0 && draw < bias) return id;
+      draw -= std::max(bias, 0.0f);
+    }
+    return std::nullopt;
   }
 
   static std::uint64_t hash_of(const RunnerRow& row) {
@@ -93,6 +103,7 @@ class FakeRunner final : public Runner {
         !banned(options_.stop_id)) {
       return options_.stop_id;
     }
+    if (const auto id = favourite(row, hash >> 16); id && !banned(*id)) return *id;
     const bool as_text = options_.vocabulary >= first_printable + printable && hash % 16 != 0;
     std::uint64_t id =
         as_text ? first_printable + (hash >> 8) % printable : (hash >> 8) % options_.vocabulary;

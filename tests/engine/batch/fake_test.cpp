@@ -88,6 +88,15 @@ TEST(FakeRunnerDeathTest, PoisonInThePromptAborts) {
   EXPECT_DEATH(undisturbed(options, s), "poison id 250");
 }
 
+TEST(FakeRunner, AnIdWithABiasComesSoManyTimesInAHundred) {
+  Sequence s = make_sequence(1, 8, 2000);
+  s.sampling.logit_bias = {{200, 25.0f}, {201, -100.0f}};
+  const auto ids = undisturbed({}, s).ids;
+  const auto often = std::count(ids.begin(), ids.end(), 200);
+  EXPECT_GT(often, 400);
+  EXPECT_LT(often, 600);
+}
+
 TEST(FakeTextModel, IdsAreBytes) {
   FakeOptions options;
   options.context_tokens = 321;
