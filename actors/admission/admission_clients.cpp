@@ -16,6 +16,12 @@ OnDisconnect on_disconnect_of(const GenerateRequest& ask) {
   return ask.idempotency_key.empty() ? OnDisconnect::cancel : OnDisconnect::park;
 }
 
+std::vector<TokenId> stop_ids_of(const GenerateRequest& ask, const engine::TextModel& model) {
+  std::vector<TokenId> ids = ask.stop_ids;
+  if (!ask.ignore_eos) ids.insert(ids.end(), model.stop_ids().begin(), model.stop_ids().end());
+  return ids;
+}
+
 std::unique_ptr<Request> make_request(GenerateRequest ask, Intake intake,
                                       std::shared_ptr<const engine::TextModel> model) {
   const OnDisconnect on_disconnect = on_disconnect_of(ask);  // reads what is moved from below
@@ -23,6 +29,7 @@ std::unique_ptr<Request> make_request(GenerateRequest ask, Intake intake,
   return std::make_unique<Request>(
       Request{.id = ask.id,
               .choices = ask.choices,
+              .chat = !ask.messages.empty(),
               .tenant = std::move(ask.tenant),
               .idempotency_key = std::move(ask.idempotency_key),
               .body_digest = std::move(ask.body_digest),
@@ -32,7 +39,7 @@ std::unique_ptr<Request> make_request(GenerateRequest ask, Intake intake,
               .sampling = sampling_fields(ask.sampling),
               .top_logprobs = ask.top_logprobs,
               .min_tokens = ask.min_tokens,
-              .stop_ids = ask.ignore_eos ? std::vector<TokenId>{} : model->stop_ids(),
+              .stop_ids = stop_ids_of(ask, *model),
               .ledger = Ledger({.prompt = std::move(intake.prompt),
                                 .max_tokens = intake.max_tokens,
                                 .model = model,

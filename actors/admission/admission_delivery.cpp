@@ -89,7 +89,8 @@ void Admission::forget(const Request& request) {
 }
 
 void Admission::emit_accepted(ConnectionId connection, const Request& first) {
-  emit(connection, Accepted{first.id, first.model, first.sampling.seed, first.choices});
+  emit(connection, Accepted{first.id, first.model, first.sampling.seed, first.choices,
+                            first.ledger.usage().prompt_tokens, first.chat});
 }
 
 void Admission::emit_ending(ConnectionId connection, const Request& request) {

@@ -100,6 +100,10 @@ std::variant<Intake, Rejected> take_in(const GenerateRequest& request,
                   fmt::format("top_logprobs is {}: at most {} can be given.", *request.top_logprobs,
                               engine::max_top_logprobs));
   }
+  const auto itself = [](TokenId id) { return id; };
+  if (const auto id = outsider(request.stop_ids, model, itself)) {
+    return unknown_id(request, model, *id, "stop_token_ids");
+  }
   auto encoded = to_ids(request, model);
   if (auto* refusal = std::get_if<Rejected>(&encoded)) return std::move(*refusal);
   auto& intake = std::get<Intake>(encoded);

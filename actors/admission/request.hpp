@@ -63,6 +63,7 @@ constexpr RequestId choice_id(RequestId request, std::uint32_t choice) {
 struct Request {
   RequestId id;
   std::uint32_t choices = 1;  // of which this is number choice()
+  bool chat = true;           // asked with messages, not with a prompt
   std::string tenant;
   std::string model;
   std::string idempotency_key;  // the first choice's: it stands for all

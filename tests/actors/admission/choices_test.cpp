@@ -48,17 +48,21 @@ TEST(Choices, AreRequestsOfTheirOwnUnderOneId) {
   Harness h;
   auto ask = ask_for(h, 3);
   ask.sampling.choice = 5;  // not the client's to say
+  ask.stop_ids = {9};
   run_all(h, ask);
   const auto accepted = h.events<Accepted>(1);
   ASSERT_EQ(accepted.size(), 1u);
   EXPECT_EQ(accepted[0].request, request_id(number));
   EXPECT_EQ(accepted[0].choices, 3u);
+  EXPECT_EQ(accepted[0].prompt_tokens, 3u);
+  EXPECT_FALSE(accepted[0].chat);
   const auto starts = h.sent<mesh::Start>();
   ASSERT_EQ(starts.size(), 3u);
   for (std::uint32_t i = 0; i < 3; ++i) {
     EXPECT_EQ(starts[i].second.key, key(number + i));
     EXPECT_EQ(starts[i].second.sampling.choice, i);
     EXPECT_EQ(starts[i].second.sampling.seed, 7u);
+    EXPECT_EQ(starts[i].second.stop_ids, (std::vector<TokenId>{9, 0}));
     EXPECT_EQ(starts[i].second.prompt, ids_of("abc"));
   }
   h.tokens(e1, key(number + 1), 0, "one");

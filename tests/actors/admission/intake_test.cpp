@@ -47,6 +47,14 @@ TEST(Intake, AnswersMayFillTheContextAndNoMore) {
   EXPECT_NE(refused.message.find("at most 90"), std::string::npos) << refused.message;
 }
 
+TEST(Intake, StopIdsMustBeTheModels) {
+  auto ask = prompt("abc");
+  ask.stop_ids = {255};
+  EXPECT_TRUE(std::holds_alternative<Intake>(take(ask)));
+  ask.stop_ids = {7, 256};
+  EXPECT_EQ(refusal(ask).param, "stop_token_ids");
+}
+
 TEST(Intake, DefaultsToTheConfiguredMaximum) {
   AdmissionOptions options;
   options.default_max_tokens = 5;
