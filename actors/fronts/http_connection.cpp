@@ -158,7 +158,7 @@ void HttpConnection::dispatch() {
     hub_.port.generate(id_, std::move(*generate));
   } else {
     const auto& resume = std::get<ResumeCall>(opening.call);
-    hub_.port.resume(id_, resume.tenant, resume.request, {resume.next});
+    hub_.port.resume(id_, resume.tenant, resume.request, resume.next);
   }
 }
 

@@ -17,6 +17,9 @@ HttpResponse error_response(const ApiError& error) {
     response.headers.emplace_back("Retry-After",
                                   std::to_string((error.retry_after_ms + 999ull) / 1000));
     response.headers.emplace_back("retry-after-ms", std::to_string(error.retry_after_ms));
+  } else if (error.status == 409 || error.status >= 500) {
+    // OpenAI's clients would try again by themselves, and what broke an engine would break more.
+    response.headers.emplace_back("x-should-retry", "false");
   }
   return response;
 }

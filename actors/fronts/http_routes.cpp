@@ -28,6 +28,11 @@ HttpResponse not_found(std::string_view path) {
                          "", 0});
 }
 
+// OPTIONS *: of the server as a whole.
+HttpResponse server_options() {
+  return HttpResponse{.status = 204, .headers = {{"Allow", "GET, HEAD, POST, OPTIONS"}}};
+}
+
 HttpResponse wrong_method(const std::string& method, const Path& path) {
   HttpResponse response = error_response(
       {405, "method_not_allowed",
@@ -109,7 +114,8 @@ HttpRoutes::HttpRoutes(const admission::ClientPort& port, const HttpOptions& opt
 HttpRoutes::Routed HttpRoutes::route(const HttpRequest& request) const {
   const std::string text = path_of(request.target);
   const auto path = find_path(text);
-  Routed routed = path ? find(request, *path) : not_found(text);
+  const bool of_all = text == "*" && request.method == "OPTIONS";
+  Routed routed = path ? find(request, *path) : of_all ? server_options() : not_found(text);
   std::string id = is_plain(request.request_id) ? request.request_id : "";
   auto* opening = std::get_if<Opening>(&routed);
   if (id.empty() && opening != nullptr) {

@@ -119,6 +119,16 @@ TEST(HttpExchange, AFailedChoiceIsToldWhenTheOthersHaveEnded) {
   EXPECT_EQ(whole.sink.response.value().status, 500);
 }
 
+TEST(HttpExchange, ClientsThatTryAgainByThemselvesAreToldWhenNotTo) {
+  const auto headers = [](const ApiError& error) { return error_response(error).headers; };
+  const HttpHeaders never = {{"x-should-retry", "false"}};
+  EXPECT_EQ(headers({500, "poison", "It broke.", "", 0}), never);
+  EXPECT_EQ(headers({409, "idempotency_conflict", "Another body.", "", 0}), never);
+  EXPECT_EQ(headers({503, "overloaded", "Later.", "", 1500}),
+            (HttpHeaders{{"Retry-After", "2"}, {"retry-after-ms", "1500"}}));
+  EXPECT_TRUE(headers({400, "invalid_value", "No.", "", 0}).empty());
+}
+
 TEST(HttpExchange, ThinkingComesUnderBothNames) {
   Delta thought = said(0, 0, "");
   thought.reasoning = "Hm.";

@@ -168,6 +168,8 @@ TEST_F(HttpFrontTest, WrongPathsAndMethodsAreErrors) {
   const std::string options = ask("OPTIONS " + chat + " HTTP/1.1\r\nHost: test\r\n\r\n");
   EXPECT_NE(options.find("204 No Content"), std::string::npos);
   EXPECT_EQ(options.find("Access-Control"), std::string::npos);
+  const std::string all = ask("OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n");
+  EXPECT_NE(all.find("Allow: GET, HEAD, POST, OPTIONS\r\n"), std::string::npos);
 }
 
 TEST_F(HttpFrontTest, PagesOfNamedOriginsMayCall) {
