@@ -97,7 +97,10 @@ void Host::stop(int exit_code) {
 }
 
 void Host::handle_signals(std::function<void()> on_hup) {
+  std::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of the write
   impl_->signals = std::make_unique<Impl::Signals>(*impl_, std::move(on_hup));
 }
+
+void Host::use_keys(std::shared_ptr<const mesh::MeshKeys> keys) { impl_->keys = std::move(keys); }
 
 }  // namespace aorta::actors

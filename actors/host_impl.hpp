@@ -15,6 +15,7 @@ struct Host::Impl {
   void take(int new_exit_code) { exit_code = exit_code == 0 ? new_exit_code : exit_code; }
 
   HostOptions options;
+  std::shared_ptr<const mesh::MeshKeys> keys;
   mesh::WireLoop loop;
   caf::actor_system_config config;
   std::unique_ptr<caf::actor_system> system;

@@ -1,5 +1,7 @@
 #include "actors/shell_impl.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -49,9 +51,20 @@ struct TurnMark {
   bool& in_turn;
 };
 
-mesh::WireOptions wire_options(const HostOptions& options) {
-  return {.max_message_bytes = options.max_message_bytes,
-          .send_queue_messages = options.send_queue_messages};
+mesh::WireOptions wire_options(const Host::Impl& host) {
+  return {.max_message_bytes = host.options.max_message_bytes,
+          .send_queue_messages = host.options.send_queue_messages,
+          .keys = host.keys};
+}
+
+// What the wire has refused is part of what every service reports.
+mesh::Message with_refusals(const mesh::Report& report, const mesh::WireLoop& loop) {
+  mesh::Report more = report;
+  for (const auto& [reason, count] : loop.refusals()) {
+    more.figures.push_back({"aorta_security_rejected_total", fmt::format("reason=\"{}\"", reason),
+                            static_cast<double>(count), mesh::FigureKind::counter});
+  }
+  return more;
 }
 
 }  // namespace
@@ -61,7 +74,7 @@ Shell::Impl::Impl(Shell& shell, Host::Impl& host, std::unique_ptr<mesh::Service>
       shell(&shell),
       host(host),
       core(std::move(given)),
-      wire(std::make_unique<mesh::Wire>(host.loop, core->self().self, wire_options(host.options),
+      wire(std::make_unique<mesh::Wire>(host.loop, core->self().self, wire_options(host),
                                         [this](std::vector<mesh::Wire::Incoming> messages) {
                                           caf::anon_send(actor, Batch{std::move(messages)});
                                         })),
@@ -161,8 +174,12 @@ std::vector<mesh::PeerId> Shell::Impl::carry_out(const mesh::Outbox& out) {
     if (!dialled.ok()) host.loop.trouble(dialled.error().message);
   }
   for (const auto& [to, message] : out.sends) {
-    if (wire->send(to, message) == mesh::SendResult::unreachable) unreachable.push_back(to);
+    const auto* report = std::get_if<mesh::Report>(&message);
+    const auto sent = report != nullptr ? wire->send(to, with_refusals(*report, host.loop))
+                                        : wire->send(to, message);
+    if (sent == mesh::SendResult::unreachable) unreachable.push_back(to);
   }
+  for (const std::string& forgery : out.forgeries) host.loop.refuse("forged", forgery);
   for (const std::string& name : out.hangups) wire->hang_up(name);
   return unreachable;
 }

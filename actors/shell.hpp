@@ -40,6 +40,8 @@ class Host {
   // SIGTERM and SIGINT: drains every shell; a second SIGINT leaves at once with 130. SIGHUP calls
   // the hook.
   void handle_signals(std::function<void()> on_hup);
+  // By which this process's services meet others over TCP. Before the first shell.
+  void use_keys(std::shared_ptr<const mesh::MeshKeys> keys);
 
  private:
   friend class Shell;

@@ -76,6 +76,7 @@ struct Config {
   } http;
   struct Zmq {
     std::string bind = "127.0.0.1";
+    bool curve = false;
     std::uint32_t max_message_bytes = 4u << 20;
     std::uint32_t max_peers = 4096;
     std::uint32_t max_streams_per_peer = 1024;

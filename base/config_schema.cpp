@@ -136,6 +136,10 @@ std::vector<Setting> make_settings() {
 
       text(SETTING(zmq.bind),
            "IP address on which ZeroMQ clients are served; the port is mesh.port_base + 1."),
+      flag(
+          SETTING(zmq.curve),
+          "ZeroMQ clients must use CURVE, with the server key that is in clients.public beside the "
+          "mesh's keys."),
       number(SETTING(zmq.max_message_bytes), KiB, GiB,
              "A client that sends a larger frame loses its connection."),
       number(SETTING(zmq.max_peers), 1, 1e6, "Clients with something open; more are rejected."),

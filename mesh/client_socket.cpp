@@ -73,19 +73,21 @@ ClientSocket::ClientSocket(ClientSocket&&) noexcept = default;
 ClientSocket::~ClientSocket() = default;
 
 Result<ClientSocket> ClientSocket::connect(const std::string& endpoint,
-                                           const std::string& routing_id, IfAbsent if_absent) {
+                                           const ClientSocketOptions& options) {
   if (auto checked = check_endpoint(endpoint); !checked.ok()) return checked.error();
   const std::string path(ipc_path(endpoint));
-  if (if_absent == IfAbsent::fail && !path.empty() && !is_listened_to(path)) {
+  if (options.if_absent == IfAbsent::fail && !path.empty() && !is_listened_to(path)) {
     return Error{ErrorCode::unavailable,
                  fmt::format("nothing runs at {}: start the mesh with `aorta up`", endpoint)};
   }
   auto impl = std::make_unique<Impl>(endpoint);
   impl->socket = zmq_socket(impl->context, ZMQ_DEALER);
   zmq_setsockopt(impl->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
-  if (!routing_id.empty()) {
-    zmq_setsockopt(impl->socket, ZMQ_ROUTING_ID, routing_id.data(), routing_id.size());
+  if (!options.routing_id.empty()) {
+    zmq_setsockopt(impl->socket, ZMQ_ROUTING_ID, options.routing_id.data(),
+                   options.routing_id.size());
   }
+  if (options.curve && is_tcp(endpoint)) use_curve(impl->socket, *options.curve);
   if (zmq_connect(impl->socket, endpoint.c_str()) != 0) {
     return Error{ErrorCode::invalid_argument,
                  fmt::format("{}: cannot be dialled: {}", endpoint, zmq_strerror(errno))};
@@ -139,16 +141,16 @@ Result<ClientFrames> ClientSocket::receive_client(TimePoint deadline) {
   return ClientFrames{std::move((*frames)[1]), std::move((*frames)[2])};
 }
 
-Result<ControlReply> call_control(const std::string& endpoint, std::string_view verb,
-                                  std::string_view argument, Duration timeout, IfAbsent if_absent) {
-  const TimePoint deadline = now() + timeout;
+Result<ControlReply> call_control(const ControlCall& call) {
+  const TimePoint deadline = now() + call.timeout;
   const PeerId self = new_tool();
-  auto connected = ClientSocket::connect(endpoint, to_routing_id(self), if_absent);
+  auto connected =
+      ClientSocket::connect(call.endpoint, {to_routing_id(self), call.if_absent, call.curve});
   if (!connected.ok()) return connected.error();
   ClientSocket socket = std::move(connected).value();
   const Hello hello{
       .kind = ServiceKind::tool, .self = self, .pid = static_cast<std::uint32_t>(::getpid())};
-  const Control control{self.incarnation.value, std::string(verb), std::string(argument)};
+  const Control control{self.incarnation.value, call.verb, call.argument};
 
   bool welcome = false;
   TimePoint next_hello = now();

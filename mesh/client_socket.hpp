@@ -3,6 +3,7 @@
 // front. It needs no loop; every wait has a deadline.
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,12 +23,17 @@ struct ClientFrames {
 // What to do about an ipc:// endpoint where nobody listens: say so, or wait for somebody.
 enum class IfAbsent { fail, wait };
 
+struct ClientSocketOptions {
+  std::string routing_id;  // empty: libzmq draws one
+  IfAbsent if_absent = IfAbsent::fail;
+  std::optional<CurveClient> curve;  // for TCP
+};
+
 class ClientSocket {
  public:
   // An error when the endpoint is malformed, or an ipc:// one has no listener (IfAbsent::fail).
   static Result<ClientSocket> connect(const std::string& endpoint,
-                                      const std::string& routing_id = {},
-                                      IfAbsent if_absent = IfAbsent::fail);
+                                      const ClientSocketOptions& options = {});
   ClientSocket(ClientSocket&&) noexcept;
   ~ClientSocket();
 
@@ -46,8 +52,13 @@ class ClientSocket {
 };
 
 // A tool's call: says hello to the service at `endpoint`, sends the control, answers the reply.
-Result<ControlReply> call_control(const std::string& endpoint, std::string_view verb,
-                                  std::string_view argument, Duration timeout,
-                                  IfAbsent if_absent = IfAbsent::fail);
+struct ControlCall {
+  std::string endpoint;
+  std::string verb, argument;
+  Duration timeout{};
+  IfAbsent if_absent = IfAbsent::fail;
+  std::optional<CurveClient> curve;  // for TCP
+};
+Result<ControlReply> call_control(const ControlCall& call);
 
 }  // namespace aorta::mesh

@@ -53,6 +53,8 @@ std::string_view ipc_path(std::string_view endpoint) {
   return endpoint.starts_with(ipc_scheme) ? endpoint.substr(ipc_scheme.size()) : std::string_view{};
 }
 
+bool is_tcp(std::string_view endpoint) { return endpoint.starts_with(tcp_scheme); }
+
 Result<void> check_endpoint(const std::string& endpoint) {
   if (endpoint.starts_with(tcp_scheme)) return check_tcp(endpoint);
   if (endpoint.starts_with(inproc_scheme) && endpoint.size() > inproc_scheme.size()) return {};

@@ -16,6 +16,8 @@ Result<void> check_endpoint(const std::string& endpoint);
 // The path of ipc://PATH, else empty.
 std::string_view ipc_path(std::string_view endpoint);
 
+bool is_tcp(std::string_view endpoint);
+
 // Whether a process listens at the path; the file of a dead one refuses connections.
 bool is_listened_to(const std::string& path);
 

@@ -25,11 +25,19 @@ namespace asio = boost::asio;
 constexpr int linger_ms = 500;
 constexpr int heartbeat_ms = 2000;  // ZMTP's: finds connections that died without a FIN
 constexpr int heartbeat_timeout_ms = 6000;
+// A stranger must have shaken hands by then: until it has, it holds a file descriptor.
+constexpr int handshake_ms = 10'000;
 constexpr int reconnect_ms = 20, reconnect_max_ms = 500;
 
 void set_option(void* socket, int option, int value) {
   const int rc = zmq_setsockopt(socket, option, &value, sizeof value);
   AORTA_CHECK(rc == 0, "libzmq refused a socket option");
+}
+
+// As who authenticated it; empty where nobody asks.
+std::string user_of(zmq_msg_t& frame) {
+  const char* user = zmq_msg_gets(&frame, "User-Id");
+  return user != nullptr ? user : "";
 }
 
 Error bind_error(const std::string& endpoint, int error) {
@@ -75,8 +83,11 @@ struct LoopSocket::Impl : std::enable_shared_from_this<LoopSocket::Impl> {
     set_option(socket, ZMQ_LINGER, linger_ms);
     set_option(socket, ZMQ_SNDHWM, static_cast<int>(options.send_queue_messages));
     set_option(socket, ZMQ_RCVHWM, static_cast<int>(options.receive_queue_messages));
+    set_option(socket, ZMQ_HANDSHAKE_IVL, handshake_ms);
     set_option(socket, ZMQ_HEARTBEAT_IVL, heartbeat_ms);
     set_option(socket, ZMQ_HEARTBEAT_TIMEOUT, heartbeat_timeout_ms);
+    if (options.curve_server) use_curve(socket, *options.curve_server);
+    if (options.curve_client) use_curve(socket, *options.curve_client);
     if (router) {
       set_option(socket, ZMQ_ROUTER_MANDATORY, 1);
       set_option(socket, ZMQ_ROUTER_HANDOVER, options.handover ? 1 : 0);
@@ -161,6 +172,7 @@ struct LoopSocket::Impl : std::enable_shared_from_this<LoopSocket::Impl> {
         if (errno == EINTR) continue;
         break;  // EAGAIN; within a message it cannot be
       }
+      if (options.tells_user && frames.empty()) frames.push_back(user_of(frame));
       if (frames.size() <= options.max_frames) {
         frames.emplace_back(static_cast<const char*>(zmq_msg_data(&frame)), zmq_msg_size(&frame));
       }

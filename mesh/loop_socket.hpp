@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 #include "base/result.hpp"
 #include "mesh/wire_loop.hpp"
+#include "mesh/zmq_curve.hpp"
 
 namespace aorta::mesh {
 
@@ -22,6 +24,9 @@ struct LoopSocketOptions {
   // router: a new connection takes over the routing id of an old one. Right where peers are
   // trusted (a reconnecting service); wrong for clients, who could take each other's streams.
   bool handover = true;
+  std::optional<CurveServer> curve_server;       // router
+  std::optional<CurveClient> curve_client;       // dealer
+  bool tells_user = false;                       // its messages begin with the ZAP user id
   std::uint32_t max_frame_bytes = 16u << 20;     // a larger one costs the sender its connection
   std::uint32_t max_frames = 8;                  // beyond: the message is dropped, counted
   std::uint32_t send_queue_messages = 10000;     // per peer; beyond: `full`

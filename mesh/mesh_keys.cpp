@@ -31,12 +31,6 @@ Result<void> check_magic(std::istringstream& lines, std::string_view magic,
   return corrupt(path, fmt::format("its first line is not '{}1'", magic));
 }
 
-std::optional<ServiceKind> role_named(std::string_view name) {
-  const auto role = std::find_if(std::begin(all_roles), std::end(all_roles),
-                                 [&](ServiceKind kind) { return name == name_of(kind); });
-  return role == std::end(all_roles) ? std::nullopt : std::optional(*role);
-}
-
 }  // namespace
 
 std::optional<ServiceKind> MeshKeys::role_of(std::string_view public_key) const {
@@ -44,6 +38,43 @@ std::optional<ServiceKind> MeshKeys::role_of(std::string_view public_key) const 
     if (key == public_key) return role;
   }
   return std::nullopt;
+}
+
+std::optional<ServiceKind> role_named(std::string_view name) {
+  const auto role = std::find_if(std::begin(all_roles), std::end(all_roles),
+                                 [&](ServiceKind kind) { return name == name_of(kind); });
+  return role == std::end(all_roles) ? std::nullopt : std::optional(*role);
+}
+
+bool may_dial(ServiceKind role, ServiceKind binder) {
+  switch (binder) {
+    case ServiceKind::monitor:
+      return true;
+    case ServiceKind::scheduler:
+      return role != ServiceKind::tool;
+    case ServiceKind::admission:
+    case ServiceKind::cache:
+      return role == ServiceKind::executor;
+    default:
+      return false;
+  }
+}
+
+Result<std::string> MeshKeys::let_in(std::string_view public_key) const {
+  const auto found = role_of(public_key);
+  if (!found) return Error{ErrorCode::not_found, "its key is none of this mesh's"};
+  if (may_dial(*found, role)) return std::string(name_of(*found));
+  return Error{ErrorCode::invalid_argument,
+               fmt::format("it has the key of {}, which has no business at {}", name_of(*found),
+                           name_of(role))};
+}
+
+CurveClient MeshKeys::to(std::string_view name) const {
+  ServiceKind binder = ServiceKind::admission;
+  for (const ServiceKind one : {ServiceKind::scheduler, ServiceKind::monitor, ServiceKind::cache}) {
+    if (name == name_of(one)) binder = one;
+  }
+  return {own, publics.at(binder)};
 }
 
 std::string format_public_keys(const PublicKeys& keys) {

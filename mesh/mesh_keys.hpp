@@ -29,7 +29,18 @@ struct MeshKeys {
   PublicKeys publics;
 
   std::optional<ServiceKind> role_of(std::string_view public_key) const;
+  // Whom a service of our role lets in: the role of that key, as text. Errors: not_found for a
+  // stranger, invalid_argument for a role that has no business here.
+  Result<std::string> let_in(std::string_view public_key) const;
+  // How to dial a binder. Scheduler, monitor and cache go by their names, of which a mesh has one
+  // each; the others that are dialled are admissions.
+  CurveClient to(std::string_view name) const;
 };
+
+std::optional<ServiceKind> role_named(std::string_view name);
+// Executors dial admissions and the cache, tools the monitor alone, all others the scheduler and
+// the monitor: so no tool can meet an admission, let alone be sent a prompt.
+bool may_dial(ServiceKind role, ServiceKind binder);
 
 std::string format_public_keys(const PublicKeys& keys);
 std::string format_secret_key(std::string_view role, const std::string& secret_key);

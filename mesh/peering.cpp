@@ -4,8 +4,12 @@
 
 #include <algorithm>
 
+#include "mesh/routing_id.hpp"
+
 namespace aorta::mesh {
 namespace {
+
+constexpr std::string_view tool_prefix = "tool-";
 
 bool speaks(std::uint32_t protocol) {
   return protocol == protocol_version || (protocol > 0 && protocol + 1 == protocol_version);
@@ -59,8 +63,35 @@ void Peering::hang_up(const std::string& name, Outbox& out) {
   if (!peer->second.introduced) peers_.erase(peer);
 }
 
-Peering::Outcome Peering::handle(const PeerId& from, const Message& message, TimePoint now,
+// Under keys nobody passes for what its key does not prove. Names beginning with "tool-" are for
+// tools, and theirs alone, so that no tool can take a service's name.
+bool Peering::is_forged(const Sender& from, const Message& message, Outbox& out) {
+  if (!from.role) return false;
+  const auto known = peers_.find(from.name);
+  const bool taken =
+      known != peers_.end() && known->second.introduced && known->second.kind != *from.role;
+  std::string what;
+  if (const auto* hello = std::get_if<Hello>(&message)) {
+    const bool named_as_tool = from.name.starts_with(tool_prefix);
+    if (hello->kind != *from.role) {
+      what = fmt::format("gives itself out for {}", name_of(hello->kind));
+    } else if (taken || named_as_tool != (hello->kind == ServiceKind::tool)) {
+      what = fmt::format("takes the name '{}', which is not for it", from.name);
+    }
+  } else if (taken) {
+    what = fmt::format("speaks as '{}', which is no {}", from.name, name_of(*from.role));
+  }
+  if (what.empty()) return false;
+  out.forgeries.push_back(fmt::format("somebody with the key of {} {}", name_of(*from.role), what));
+  if (std::holds_alternative<Hello>(message)) {
+    out.send(from, Refused{fmt::format("the key of {} does not allow this", name_of(*from.role))});
+  }
+  return true;
+}
+
+Peering::Outcome Peering::handle(const Sender& from, const Message& message, TimePoint now,
                                  Outbox& out) {
+  if (is_forged(from, message, out)) return Outcome::stale;
   if (auto* hello = std::get_if<Hello>(&message)) return on_hello(from, *hello, now, out);
   if (auto* welcome = std::get_if<Welcome>(&message)) return on_welcome(from, *welcome, now, out);
   if (auto* superseded = std::get_if<Superseded>(&message)) {

@@ -37,7 +37,7 @@ class Peering {
     consumed,   // was peering's own
     joined,     // a new peer, or one we dialled answered for the first time
     restarted,  // the same name with a newer incarnation: what the old one held is gone
-    stale,      // from an old incarnation or an unknown sender: answered, drop the message
+    stale,      // from an old incarnation, an unknown sender or a forger: drop the message
     leave,      // we were superseded or refused: out.leave is set (78)
   };
 
@@ -49,7 +49,7 @@ class Peering {
   void hang_up(const std::string& name, Outbox& out);
   bool dialled(const std::string& name) const { return dialled_.contains(name); }
   // First thing on every message.
-  Outcome handle(const PeerId& from, const Message& message, TimePoint now, Outbox& out);
+  Outcome handle(const Sender& from, const Message& message, TimePoint now, Outbox& out);
   // The peer of that name, if it has introduced itself or answered.
   const Peer* find(const std::string& name) const;
   const std::map<std::string, Peer>& peers() const { return peers_; }
@@ -64,6 +64,7 @@ class Peering {
     TimePoint next_hello{};
     bool answered = false;
   };
+  bool is_forged(const Sender& from, const Message& message, Outbox& out);
   void say_hello(const std::string& name, Dialled& dialled, TimePoint now, Outbox& out);
   Outcome on_hello(const PeerId& from, const Hello& hello, TimePoint now, Outbox& out);
   Outcome on_welcome(const PeerId& from, const Welcome& welcome, TimePoint now, Outbox& out);

@@ -12,6 +12,14 @@
 
 namespace aorta::mesh {
 
+// What the wire says of who sent a message: the routing id, or the name dialled; and what its key
+// proves it to be, where services meet under keys.
+struct Sender : PeerId {
+  Sender(PeerId id, std::optional<ServiceKind> proven = {}) : PeerId(std::move(id)), role(proven) {}
+  Sender(std::string name, Incarnation incarnation) : PeerId{std::move(name), incarnation} {}
+  std::optional<ServiceKind> role;
+};
+
 // What a core wants done, in order. Sends never wait: what cannot go is dropped and counted, and
 // repaired by the next heartbeat or the link.
 struct Outbox {
@@ -29,8 +37,9 @@ struct Outbox {
   };
   std::vector<Send> sends;
   std::vector<Dial> dials;
-  std::vector<std::string> hangups;  // names dialled before
-  std::optional<Leave> leave;        // end of this service
+  std::vector<std::string> hangups;    // names dialled before
+  std::vector<std::string> forgeries;  // who gave itself out for what it is not: for the log
+  std::optional<Leave> leave;          // end of this service
 
   template <class M>
   void send(const PeerId& to, M&& message) {
@@ -44,8 +53,7 @@ class Service {
   virtual const Hello& self() const = 0;
   // Called once, before anything else: first dials.
   virtual void start(TimePoint now, Outbox& out) = 0;
-  // `from` is what the wire says of the sender (routing id, or the name dialled).
-  virtual void receive(const PeerId& from, const Message& message, TimePoint now, Outbox& out) = 0;
+  virtual void receive(const Sender& from, const Message& message, TimePoint now, Outbox& out) = 0;
   // A send to this peer found nobody (EHOSTUNREACH).
   virtual void unreachable(const PeerId& peer, TimePoint now, Outbox& out) = 0;
   // SIGTERM or Drain: finish or hand over, then out.leave with exit code 0.

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "mesh/codec.hpp"
+#include "mesh/endpoint.hpp"
 #include "mesh/routing_id.hpp"
+#include "mesh/zmq_zap.hpp"
 
 namespace aorta::mesh {
 namespace {
@@ -44,14 +46,25 @@ Wire::Wire(WireLoop& loop, PeerId self, WireOptions options, OnBatch on_batch)
 Wire::~Wire() = default;
 
 Result<std::string> Wire::bind(const std::string& endpoint) {
-  if (!router_) {
-    LoopSocketOptions options{.kind = LoopSocketOptions::Kind::router,
-                              .max_frame_bytes = options_.max_message_bytes,
-                              .send_queue_messages = options_.send_queue_messages};
-    router_ = std::make_unique<LoopSocket>(
-        loop_, options, [this](std::vector<Frames>& batch) { on_frames({}, batch); });
-  }
+  if (!router_) open_router(is_tcp(endpoint));
   return router_->bind(endpoint);
+}
+
+// Under keys when it is for TCP; a service's other endpoints are in a private folder.
+void Wire::open_router(bool tcp) {
+  LoopSocketOptions options{.kind = LoopSocketOptions::Kind::router,
+                            .max_frame_bytes = options_.max_message_bytes,
+                            .send_queue_messages = options_.send_queue_messages};
+  if (tcp && options_.keys) {
+    const std::string domain = name_of(options_.keys->role);
+    options.curve_server = CurveServer{options_.keys->own.secret_key, domain};
+    options.tells_user = proves_roles_ = true;
+    loop_.zap().judge(domain, [keys = options_.keys](const std::string& public_key) {
+      return keys->let_in(public_key);
+    });
+  }
+  router_ = std::make_unique<LoopSocket>(
+      loop_, options, [this](std::vector<Frames>& batch) { on_frames({}, batch); });
 }
 
 Result<void> Wire::dial(const std::string& name, const std::string& address) {
@@ -60,6 +73,7 @@ Result<void> Wire::dial(const std::string& name, const std::string& address) {
                             .routing_id = to_routing_id(self_),
                             .max_frame_bytes = options_.max_message_bytes,
                             .send_queue_messages = options_.send_queue_messages};
+  if (options_.keys && is_tcp(address)) options.curve_client = options_.keys->to(name);
   auto dealer = std::make_unique<LoopSocket>(
       loop_, options, [this, name](std::vector<Frames>& batch) { on_frames(name, batch); });
   if (auto connected = dealer->connect(address); !connected.ok()) return connected.error();
@@ -92,18 +106,26 @@ SendResult Wire::send(const PeerId& to, const Message& message) {
   return result;
 }
 
+// What a router's message begins with: the role, under keys, and the routing id.
+std::optional<Sender> Wire::take_sender(std::span<const std::string>& frames) const {
+  std::optional<ServiceKind> role;
+  if (proves_roles_) {
+    role = role_named(frames.front());
+    frames = frames.subspan(1);
+  }
+  const auto from = from_routing_id(frames.front());
+  frames = frames.subspan(1);
+  if (!from || (proves_roles_ && !role)) return std::nullopt;
+  return Sender(*from, role);
+}
+
 void Wire::on_frames(const std::string& dialled_name, std::vector<Frames>& batch) {
   std::vector<Incoming> incoming;
   incoming.reserve(batch.size());
   for (const Frames& frames : batch) {
     std::span<const std::string> rest(frames);
-    std::optional<PeerId> from = PeerId{dialled_name, {}};
-    std::string sender = dialled_name;
-    if (dialled_name.empty()) {
-      sender = rest.front();
-      from = from_routing_id(sender);
-      rest = rest.subspan(1);
-    }
+    std::optional<Sender> from = Sender(dialled_name, {});
+    if (dialled_name.empty()) from = take_sender(rest);
     auto message = from ? read_frames(rest)
                         : Result<Message>(Error{ErrorCode::corrupt, "no routing id of a service"});
     if (message.ok()) {
@@ -111,6 +133,7 @@ void Wire::on_frames(const std::string& dialled_name, std::vector<Frames>& batch
       continue;
     }
     ++counts_.garbage;
+    const std::string& sender = dialled_name.empty() ? frames[proves_roles_ ? 1 : 0] : dialled_name;
     loop_.trouble(
         fmt::format("dropped a message from '{}': {}", printable(sender), message.error().message));
   }

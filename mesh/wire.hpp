@@ -5,24 +5,29 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "mesh/loop_socket.hpp"
+#include "mesh/mesh_keys.hpp"
 #include "mesh/messages.hpp"
+#include "mesh/service.hpp"
 
 namespace aorta::mesh {
 
 struct WireOptions {
   std::uint32_t max_message_bytes = 16u << 20;
   std::uint32_t send_queue_messages = 10000;  // per peer
+  std::shared_ptr<const MeshKeys> keys;       // for TCP; null: peers are taken at their word
 };
 
 class Wire {
  public:
   struct Incoming {
-    PeerId from;  // incarnation 0: the binder that we dialled by this name
+    Sender from;  // incarnation 0: the binder that we dialled by this name
     Message message;
   };
   using OnBatch = std::function<void(std::vector<Incoming> batch)>;
@@ -44,13 +49,16 @@ class Wire {
   const Counts& counts() const { return counts_; }
 
  private:
+  void open_router(bool tcp);
   void on_frames(const std::string& dialled_name, std::vector<Frames>& batch);
+  std::optional<Sender> take_sender(std::span<const std::string>& frames) const;
 
   WireLoop& loop_;
   PeerId self_;
   WireOptions options_;
   OnBatch on_batch_;
   std::unique_ptr<LoopSocket> router_;  // with the first bind
+  bool proves_roles_ = false;           // the router is under keys
   std::map<std::string, std::unique_ptr<LoopSocket>> dealers_;
   Counts counts_;
 };

@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "mesh/zmq_zap.hpp"
 
 namespace aorta::mesh {
 
@@ -32,13 +33,18 @@ struct WireLoop::Impl {
   TimePoint period_began{};
   int told = 0;
   std::uint64_t withheld = 0;
+  std::map<std::string, std::uint64_t> refusals;
+  std::unique_ptr<Zap> zap;
 };
 
 WireLoop::WireLoop(WireLoopOptions options) : impl_(std::make_unique<Impl>()) {
   impl_->options = std::move(options);
 }
 
-WireLoop::~WireLoop() { zmq_ctx_term(impl_->zmq); }
+WireLoop::~WireLoop() {
+  impl_->zap.reset();
+  zmq_ctx_term(impl_->zmq);
+}
 
 boost::asio::io_context& WireLoop::io() { return impl_->io; }
 void* WireLoop::zmq_context() { return impl_->zmq; }
@@ -58,6 +64,18 @@ void WireLoop::trouble(const std::string& sentence) {
   } else {
     ++state.withheld;
   }
+}
+
+void WireLoop::refuse(const std::string& reason, const std::string& sentence) {
+  ++impl_->refusals[reason];
+  trouble(sentence);
+}
+
+const std::map<std::string, std::uint64_t>& WireLoop::refusals() const { return impl_->refusals; }
+
+Zap& WireLoop::zap() {
+  if (!impl_->zap) impl_->zap = std::make_unique<Zap>(*this);
+  return *impl_->zap;
 }
 
 }  // namespace aorta::mesh

@@ -3,6 +3,7 @@
 // it as LoopSockets; HTTP, timers and signals use io() directly.
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -11,6 +12,8 @@ class io_context;
 }
 
 namespace aorta::mesh {
+
+class Zap;
 
 struct WireLoopOptions {
   // Takes the sentences that trouble() lets through; empty: they are logged as warnings.
@@ -29,6 +32,10 @@ class WireLoop {
   // What strangers and networks do wrong: the first five of ten seconds are passed on, the rest
   // counted.
   void trouble(const std::string& sentence);
+  // Trouble that somebody's keys or the want of them made; counted by reason.
+  void refuse(const std::string& reason, const std::string& sentence);
+  const std::map<std::string, std::uint64_t>& refusals() const;
+  Zap& zap();  // made when it is first asked for
 
  private:
   struct Impl;

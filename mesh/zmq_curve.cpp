@@ -10,7 +10,25 @@ namespace {
 constexpr std::size_t key_bytes = 32, key_characters = 40;
 using KeyText = std::array<char, key_characters + 1>;
 
+void set_text(void* socket, int option, const std::string& text) {
+  AORTA_CHECK(zmq_setsockopt(socket, option, text.data(), text.size()) == 0,
+              "a CURVE key was checked where it was read");
+}
+
 }  // namespace
+
+void use_curve(void* zmq_socket, const CurveServer& curve) {
+  const int yes = 1;
+  zmq_setsockopt(zmq_socket, ZMQ_CURVE_SERVER, &yes, sizeof yes);
+  set_text(zmq_socket, ZMQ_CURVE_SECRETKEY, curve.secret_key);
+  set_text(zmq_socket, ZMQ_ZAP_DOMAIN, curve.domain);
+}
+
+void use_curve(void* zmq_socket, const CurveClient& curve) {
+  set_text(zmq_socket, ZMQ_CURVE_SERVERKEY, curve.server_key);
+  set_text(zmq_socket, ZMQ_CURVE_PUBLICKEY, curve.own.public_key);
+  set_text(zmq_socket, ZMQ_CURVE_SECRETKEY, curve.own.secret_key);
+}
 
 CurvePair draw_curve_pair() {
   KeyText public_key, secret_key;

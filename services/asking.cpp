@@ -59,6 +59,11 @@ Result<client::Options> connection_of(const AskingOptions& options) {
     connection.address = fmt::format("tcp://{}:{}", config->zmq.bind, config->mesh.port_base + 1);
     // Who can read a mesh's state folder may ask it.
     if (connection.api_key.empty()) connection.api_key = local_key(*config);
+    if (connection.server_key.empty() && config->zmq.curve) {
+      auto server_key = load_clients_public(*config);
+      if (!server_key) return server_key.error();
+      connection.server_key = *server_key;
+    }
   }
   return connection;
 }

@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "engine/fake/fake_text_model.hpp"
 #include "services/admission_service.hpp"
+#include "services/exposure.hpp"
 #include "services/key_files.hpp"
 #include "services/open_files.hpp"
 #include "services/options.hpp"
@@ -47,6 +48,15 @@ mesh::Hello Composition::hello(ServiceKind kind, const std::string& name,
   return hello;
 }
 
+// Only a network is met under keys; one process of it runs services of one role.
+Result<void> Composition::use_mesh_keys(ServiceKind role) {
+  if (reach_ != Reach::network) return {};
+  auto keys = load_mesh_keys(config_, role);
+  if (!keys) return keys.error();
+  if (*keys) host_.use_keys(std::make_shared<mesh::MeshKeys>(std::move(**keys)));
+  return {};
+}
+
 // At first, and again at SIGHUP: those who ask for keys hold the same object.
 Result<void> Composition::read_api_keys() {
   auto keys = load_api_keys(config_);
@@ -70,13 +80,33 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
   auto core = std::make_unique<admission::Admission>(
       std::move(hello), admission_options(config_, reach_),
       admission::Admission::Models{{model.id, std::move(text)}});
+  std::string curve_secret;
+  if (config_.zmq.curve) {
+    auto pair = load_clients_pair(config_);
+    if (!pair) return pair.error();
+    curve_secret = pair->secret_key;
+  }
   FrontOptions fronts{http_options(config_), zmq_options(config_), api_keys_, farewell(config_)};
+  fronts.zmq.curve_secret = std::move(curve_secret);
   fronts.http.max_connections = allow_connections(fronts.http.max_connections);
   admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, fronts);
   return {};
 }
 
+Result<void> Composition::add_monitor(mesh::Hello hello, const std::vector<std::string>& binds) {
+  auto http = monitor_http_options(config_);
+  if (is_beyond_loopback(config_.monitor.bind)) {
+    if (auto read = read_api_keys(); !read) return read;
+    http.keys = api_keys_;
+  }
+  shells_.push_back(std::make_unique<monitor::MonitorShell>(
+      host_, std::make_unique<monitor::Monitor>(std::move(hello), monitor_options(config_, reach_)),
+      binds, http));
+  return {};
+}
+
 Result<void> Composition::add(ServiceKind kind, const std::string& name, Incarnation incarnation) {
+  if (auto used = use_mesh_keys(kind); !used) return used;
   const mesh::Hello self = hello(kind, name, incarnation);
   std::vector<std::string> binds = {bind_endpoint(config_, reach_, kind, name)};
   if (kind == ServiceKind::monitor && reach_ == Reach::process) {
@@ -110,10 +140,7 @@ Result<void> Composition::add(ServiceKind kind, const std::string& name, Incarna
         return {};
       }
       case ServiceKind::monitor:
-        shells_.push_back(std::make_unique<monitor::MonitorShell>(
-            host_, std::make_unique<monitor::Monitor>(self, monitor_options(config_, reach_)),
-            binds, monitor_http_options(config_)));
-        return {};
+        return add_monitor(self, binds);
       case ServiceKind::node:
       case ServiceKind::tool:
         break;
@@ -127,6 +154,7 @@ Result<void> Composition::add(ServiceKind kind, const std::string& name, Incarna
 
 Result<void> Composition::add_node(const std::string& name, Incarnation incarnation,
                                    node::Spawner& spawner, Children children) {
+  if (auto used = use_mesh_keys(ServiceKind::node); !used) return used;
   auto options = node_options(config_, reach_);
   for (const ServiceKind kind : children.fixed) options.fixed.push_back({name_of(kind), kind});
   node::NodeShellOptions shell;

@@ -45,6 +45,8 @@ class Composition {
   struct AdmissionService;
   mesh::Hello hello(mesh::ServiceKind kind, const std::string& name, Incarnation incarnation) const;
   Result<void> add_admission(mesh::Hello hello, std::vector<std::string> binds);
+  Result<void> add_monitor(mesh::Hello hello, const std::vector<std::string>& binds);
+  Result<void> use_mesh_keys(mesh::ServiceKind role);
   Result<void> read_api_keys();
   void reload(const Config& config);
 

@@ -10,7 +10,9 @@
 #include <nlohmann/json.hpp>
 
 #include "mesh/client_socket.hpp"
+#include "mesh/endpoint.hpp"
 #include "services/commands.hpp"
+#include "services/key_files.hpp"
 #include "services/state_lock.hpp"
 
 namespace aorta::services {
@@ -33,16 +35,21 @@ Result<mesh::ControlReply> ask_monitor(const ControlOptions& options, const std:
   const std::string endpoint =
       dial_endpoint(*config, reach_of(*config, false), ServiceKind::monitor, "monitor");
   const auto wait_ms = static_cast<std::int64_t>(options.wait_s * 1000);
-  std::string text = argument;
-  if (wait_ms > 0) text += fmt::format(" wait_ms={}", wait_ms);
-  const auto patience = std::chrono::milliseconds(config->monitor.audit_ms + 3000 + wait_ms);
-  auto reply = mesh::call_control(endpoint, verb, text, patience,
-                                  wait_ms > 0 ? mesh::IfAbsent::wait : mesh::IfAbsent::fail);
+  mesh::ControlCall call{.endpoint = endpoint, .verb = verb, .argument = argument};
+  if (wait_ms > 0) call.argument += fmt::format(" wait_ms={}", wait_ms);
+  call.timeout = std::chrono::milliseconds(config->monitor.audit_ms + 3000 + wait_ms);
+  call.if_absent = wait_ms > 0 ? mesh::IfAbsent::wait : mesh::IfAbsent::fail;
+  if (mesh::is_tcp(endpoint)) {
+    auto keys = load_mesh_keys(*config, ServiceKind::tool);
+    if (!keys) return keys.error();
+    if (*keys) call.curve = (*keys)->to("monitor");
+  }
+  auto reply = mesh::call_control(call);
   if (reply || reply.error().code != ErrorCode::unavailable) return reply;
   return Error{ErrorCode::not_found,
                fmt::format("no mesh answers at {}: start one with `aorta up`, or name it with "
-                           "--port-base",
-                           endpoint)};
+                           "--port-base{}",
+                           endpoint, call.curve ? "; or it has other keys than these" : "")};
 }
 
 int print_reply(const Result<mesh::ControlReply>& reply) {

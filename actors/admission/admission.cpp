@@ -24,7 +24,7 @@ void Admission::start(TimePoint now, mesh::Outbox& out) {
   next_report_ = now;
 }
 
-void Admission::receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+void Admission::receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                         mesh::Outbox& out) {
   using Outcome = mesh::Peering::Outcome;
   switch (peering_.handle(from, message, now, out)) {

@@ -20,7 +20,7 @@ void Cache::start(TimePoint now, mesh::Outbox& out) {
   evict();
 }
 
-void Cache::receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+void Cache::receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                     mesh::Outbox& out) {
   if (peering_.handle(from, message, now, out) != mesh::Peering::Outcome::none) return;
   if (auto* request = std::get_if<mesh::PackRequest>(&message)) {

@@ -42,7 +42,7 @@ void Executor::start(TimePoint now, mesh::Outbox& out) {
   next_report_ = now + options_.report_every;
 }
 
-void Executor::receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+void Executor::receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                        mesh::Outbox& out) {
   const auto outcome = peering_.handle(from, message, now, out);
   using Outcome = mesh::Peering::Outcome;

@@ -23,6 +23,7 @@ namespace aorta::fronts {
 struct ZmqOptions {
   // Where to listen: tcp://ADDRESS:PORT (port 0: any free one, see endpoints()), ipc://PATH.
   std::vector<std::string> binds = {"tcp://127.0.0.1:8081"};
+  std::string curve_secret;  // under CURVE with this key, where clients must know its public half
   std::uint32_t max_message_bytes = 4u << 20;  // of one frame; more costs a client its connection
   std::uint32_t max_peers = 4096;              // clients with something open; more are rejected
   std::uint32_t max_streams_per_peer = 1024;   // requests open at once on one socket

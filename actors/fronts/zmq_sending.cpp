@@ -6,8 +6,11 @@
 #include "actors/fronts/zmq_server.hpp"
 #include "mesh/client_codec.hpp"
 #include "mesh/wire_loop.hpp"
+#include "mesh/zmq_zap.hpp"
 
 namespace aorta::fronts {
+
+constexpr const char* curve_domain = "clients";
 
 using boost::system::error_code;
 using std::chrono::milliseconds;
@@ -26,6 +29,11 @@ void ZmqServer::start(ConnectionId first) {
   mesh::LoopSocketOptions socket;
   socket.kind = mesh::LoopSocketOptions::Kind::router;
   socket.handover = false;  // or a client could take another's streams by its name
+  if (!options_.curve_secret.empty()) {
+    socket.curve_server = mesh::CurveServer{options_.curve_secret, curve_domain};
+    // Clients draw keys of their own: who they are, their API keys say.
+    loop_.zap().judge(curve_domain, [](const std::string&) { return std::string("client"); });
+  }
   socket.max_frame_bytes = options_.max_message_bytes;
   socket.send_queue_messages = options_.send_queue_messages;
   socket_ = std::make_unique<mesh::LoopSocket>(

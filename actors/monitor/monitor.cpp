@@ -54,7 +54,7 @@ void Monitor::start(TimePoint now, mesh::Outbox& out) {
   next_desired_ = now + options_.desired_every;
 }
 
-void Monitor::receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+void Monitor::receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                       mesh::Outbox& out) {
   if (peering_.handle(from, message, now, out) != mesh::Peering::Outcome::none) return;
   if (auto* report = std::get_if<mesh::Report>(&message)) {

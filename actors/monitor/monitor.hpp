@@ -39,7 +39,7 @@ class Monitor final : public mesh::Service {
 
   const mesh::Hello& self() const override { return peering_.self(); }
   void start(TimePoint now, mesh::Outbox& out) override;
-  void receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+  void receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                mesh::Outbox& out) override;
   void unreachable(const mesh::PeerId& peer, TimePoint now, mesh::Outbox& out) override;
   void drain(TimePoint now, mesh::Outbox& out) override;

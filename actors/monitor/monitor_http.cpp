@@ -10,6 +10,8 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
+#include "actors/fronts/key_check.hpp"
+
 namespace aorta::monitor {
 namespace {
 
@@ -53,6 +55,7 @@ struct MonitorHttp::Impl : std::enable_shared_from_this<MonitorHttp::Impl> {
     });
   }
   void serve(tcp::socket socket);
+  bool may_read(const http::request<http::empty_body>& request) const;
   http::response<http::string_body> answer(const http::request<http::empty_body>& request) const;
 
   MonitorHttpOptions options;
@@ -126,6 +129,14 @@ void MonitorHttp::Impl::serve(tcp::socket socket) {
       ->read();
 }
 
+bool MonitorHttp::Impl::may_read(const http::request<http::empty_body>& request) const {
+  if (!options.keys) return true;
+  const auto header = request[http::field::authorization];
+  std::string tenant;
+  return !fronts::check_key(*options.keys, fronts::bearer_key({header.data(), header.size()}), "",
+                            tenant);
+}
+
 http::response<http::string_body> MonitorHttp::Impl::answer(
     const http::request<http::empty_body>& request) const {
   http::response<http::string_body> response(http::status::ok, request.version());
@@ -134,6 +145,10 @@ http::response<http::string_body> MonitorHttp::Impl::answer(
     response.result(http::status::method_not_allowed);
     response.set(http::field::allow, "GET");
     response.body() = "only GET is answered here\n";
+  } else if (request.target() == "/metrics" && !may_read(request)) {
+    response.result(http::status::unauthorized);
+    response.set(http::field::www_authenticate, "Bearer");
+    response.body() = "send an API key as 'Authorization: Bearer KEY'\n";
   } else if (request.target() == "/metrics") {
     response.set(http::field::content_type, prometheus_type);
     response.body() = metrics();

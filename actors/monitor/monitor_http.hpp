@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "mesh/api_keys.hpp"
+
 namespace boost::asio {
 class io_context;
 }
@@ -16,6 +18,7 @@ struct MonitorHttpOptions {
   std::uint16_t port = 8082;       // 0: any free one
   std::uint32_t max_connections = 64;
   std::uint32_t max_header_bytes = 16u << 10;
+  std::shared_ptr<const mesh::ApiKeys> keys;  // who may read /metrics; null: everybody
   std::uint32_t timeout_ms = 10'000;  // for a request to arrive, and for its answer to be taken
 };
 

@@ -58,7 +58,7 @@ void Node::start(TimePoint now, mesh::Outbox& out) {
   reconcile(now, out);
 }
 
-void Node::receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+void Node::receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                    mesh::Outbox& out) {
   const auto outcome = peering_.handle(from, message, now, out);
   if (outcome == mesh::Peering::Outcome::joined || outcome == mesh::Peering::Outcome::restarted) {

@@ -36,7 +36,7 @@ void Scheduler::start(TimePoint now, mesh::Outbox& out) {
   }
 }
 
-void Scheduler::receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+void Scheduler::receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                         mesh::Outbox& out) {
   const auto outcome = peering_.handle(from, message, now, out);
   using Outcome = mesh::Peering::Outcome;

@@ -28,7 +28,7 @@ class TestCore : public mesh::Service {
   void start(TimePoint now, Outbox& out) override {
     if (!dials.empty()) peering.dial("binder", dials, now, out);
   }
-  void receive(const PeerId& from, const mesh::Message& message, TimePoint now,
+  void receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                Outbox& out) override {
     const auto outcome = peering.handle(from, message, now, out);
     if (outcome == mesh::Peering::Outcome::joined) joined(from, out);

@@ -62,7 +62,7 @@ TEST(ClientSocket, AToolCallsTheMonitor) {
   for (const std::string& endpoint : {dir.ipc("m.sock"), std::string("tcp://127.0.0.1:0")}) {
     MonitorThread monitor(endpoint);
     for (int call = 0; call < 3; ++call) {
-      auto reply = call_control(monitor.endpoint(), "scale", "4", seconds(20));
+      auto reply = call_control({monitor.endpoint(), "scale", "4", seconds(20)});
       ASSERT_TRUE(reply.ok()) << reply.error().message;
       EXPECT_EQ(reply->exit_code, 7);
       EXPECT_EQ(reply->text, "scale 4");
@@ -72,10 +72,10 @@ TEST(ClientSocket, AToolCallsTheMonitor) {
 
 TEST(ClientSocket, SaysThatNothingRuns) {
   TempDir dir;
-  auto missing = call_control(dir.ipc("m.sock"), "ps", "", seconds(20));
+  auto missing = call_control({dir.ipc("m.sock"), "ps", "", seconds(20)});
   ASSERT_FALSE(missing.ok());
   EXPECT_NE(missing.error().message.find("aorta up"), std::string::npos);
-  auto silent = call_control("tcp://127.0.0.1:1", "ps", "", std::chrono::milliseconds(1));
+  auto silent = call_control({"tcp://127.0.0.1:1", "ps", "", std::chrono::milliseconds(1)});
   ASSERT_FALSE(silent.ok());
   EXPECT_EQ(silent.error().code, ErrorCode::unavailable);
 }

@@ -245,5 +245,58 @@ TEST(Peering, ForgetsSilentToolsAndGreetsForgottenBindersAgain) {
   EXPECT_EQ(peering.next_tick(), start + seconds(61));
 }
 
+// ── Under keys ─────────────────────────────────────────────────────────────────────────────────
+Sender proven(const std::string& name, std::uint64_t incarnation, ServiceKind role) {
+  return Sender(id(name, incarnation), role);
+}
+
+TEST(PeeringUnderKeys, AHelloMustBeWhatTheKeyProves) {
+  Peering peering(hello("admission", 1, ServiceKind::admission));
+  Outbox out;
+  const Sender forger = proven("executor-1", 5, ServiceKind::node);
+  EXPECT_EQ(peering.handle(forger, hello("executor-1", 5), start, out), Outcome::stale);
+  EXPECT_NE(sent<Refused>(out, forger).reason.find("key of node"), std::string::npos);
+  EXPECT_EQ(out.forgeries.size(), 1u);
+  EXPECT_FALSE(peering.find("executor-1"));
+
+  out = {};
+  const Sender honest = proven("executor-1", 5, ServiceKind::executor);
+  EXPECT_EQ(peering.handle(honest, hello("executor-1", 5), start, out), Outcome::joined);
+  EXPECT_EQ(peering.handle(honest, Tokens{}, start, out), Outcome::none);
+  EXPECT_TRUE(out.forgeries.empty());
+}
+
+TEST(PeeringUnderKeys, NobodySpeaksForAMemberOfAnotherRole) {
+  Peering peering(hello("scheduler", 1, ServiceKind::scheduler));
+  Outbox out;
+  const Sender admission = proven("admission", 5, ServiceKind::admission);
+  const auto said = hello("admission", 5, ServiceKind::admission);
+  ASSERT_EQ(peering.handle(admission, said, start, out), Outcome::joined);
+  out = {};
+  const Sender forger = proven("admission", 5, ServiceKind::executor);
+  EXPECT_EQ(peering.handle(forger, Goodbye{}, start, out), Outcome::stale);
+  EXPECT_TRUE(out.sends.empty()) << "the answer would go to the admission";
+  // Not even as a later life of it, which would put the real one out.
+  const Sender later = proven("admission", 6, ServiceKind::executor);
+  EXPECT_EQ(peering.handle(later, hello("admission", 6), start, out), Outcome::stale);
+  sent<Refused>(out, later);
+  EXPECT_EQ(out.forgeries.size(), 2u);
+  EXPECT_EQ(peering.find("admission")->self, id("admission", 5));
+}
+
+TEST(PeeringUnderKeys, ToolsHaveNamesOfTheirOwn) {
+  Peering peering(hello("monitor", 1, ServiceKind::monitor));
+  Outbox out;
+  const auto tool = hello("executor-1", 5, ServiceKind::tool);
+  EXPECT_EQ(peering.handle(proven("executor-1", 5, ServiceKind::tool), tool, start, out),
+            Outcome::stale);
+  const auto executor = hello("tool-1", 5);
+  EXPECT_EQ(peering.handle(proven("tool-1", 5, ServiceKind::executor), executor, start, out),
+            Outcome::stale);
+  const auto right = hello("tool-1", 5, ServiceKind::tool);
+  EXPECT_EQ(peering.handle(proven("tool-1", 5, ServiceKind::tool), right, start, out),
+            Outcome::joined);
+}
+
 }  // namespace
 }  // namespace aorta::mesh

@@ -34,7 +34,7 @@ class ScriptedScheduler : public mesh::Service {
   }
   const mesh::Hello& self() const override { return peering_.self(); }
   void start(TimePoint, mesh::Outbox&) override {}
-  void receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+  void receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                mesh::Outbox& out) override {
     peering_.handle(from, message, now, out);
     if (auto* beat = std::get_if<mesh::ExecutorBeat>(&message)) {
@@ -64,7 +64,7 @@ class ScriptedAdmission : public mesh::Service {
   ScriptedAdmission() : peering_(hello(mesh::ServiceKind::admission, "admission")) {}
   const mesh::Hello& self() const override { return peering_.self(); }
   void start(TimePoint, mesh::Outbox&) override {}
-  void receive(const mesh::PeerId& from, const mesh::Message& message, TimePoint now,
+  void receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                mesh::Outbox& out) override {
     const auto outcome = peering_.handle(from, message, now, out);
     if (outcome == mesh::Peering::Outcome::joined) {
