@@ -32,6 +32,8 @@ struct Config {
   struct Model {
     std::string path;
     std::string id;
+    double temperature = -1;
+    double top_p = -1;
   } model;
   struct Admission {
     std::uint32_t default_max_tokens = 1024;

@@ -64,6 +64,10 @@ std::vector<Setting> make_settings() {
            "The model's GGUF file, or fake for an engine without weights; empty: the demo model in "
            "${XDG_CACHE_HOME:-~/.cache}/aorta/models."),
       text(SETTING(model.id), "The name clients ask for; empty: the file's name without .gguf."),
+      number(SETTING(model.temperature), -1, 2,
+             "For requests that name neither it nor top_p; -1: what the demo model's makers advise "
+             "for that one (0.2), OpenAI's default (1) for others."),
+      number(SETTING(model.top_p), -1, 1, "The same of top_p; -1: 0.9 and 1."),
 
       number(SETTING(admission.default_max_tokens), 1, 1e6,
              "Answer length when a request names none, or what its prompt leaves of the context."),

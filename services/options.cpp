@@ -44,6 +44,9 @@ admission::AdmissionOptions admission_options(const Config& config, Reach reach)
   options.monitor_address = monitor_at(config, reach);
   options.default_model = model_of(config).id;
   options.default_max_tokens = from.default_max_tokens;
+  const DefaultSampling sampling = default_sampling(config);
+  options.default_temperature = sampling.temperature;
+  options.default_top_p = sampling.top_p;
   options.default_timeout_ms = from.default_timeout_ms;
   options.max_timeout_ms = from.max_timeout_ms;
   options.max_choices = from.max_choices;

@@ -28,6 +28,8 @@ std::string home_folder(const char* variable, const char* fallback) {
   return fmt::format("{}/{}", home != nullptr ? home : ".", fallback);
 }
 
+constexpr const char* demo_file = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
 std::string cache_home() { return home_folder("XDG_CACHE_HOME", ".cache") + "/aorta"; }
 
 }  // namespace
@@ -59,11 +61,21 @@ Model model_of(const Config& config) {
   }
   Model model{config.model.path, config.model.id, config.engine.kind == "fake"};
   if (model.path.empty()) {
-    model.path = cache_home() + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+    model.path = fmt::format("{}/models/{}", cache_home(), demo_file);
   }
   model.path = fs::absolute(model.path).string();
   if (model.id.empty()) model.id = fs::path(model.path).stem().string();
   return model;
+}
+
+DefaultSampling default_sampling(const Config& config) {
+  DefaultSampling sampling;
+  if (fs::path(model_of(config).path).filename() == demo_file) sampling = {0.2f, 0.9f};
+  if (config.model.temperature >= 0) {
+    sampling.temperature = static_cast<float>(config.model.temperature);
+  }
+  if (config.model.top_p >= 0) sampling.top_p = static_cast<float>(config.model.top_p);
+  return sampling;
 }
 
 namespace {

@@ -31,6 +31,11 @@ struct Model {
   bool fake() const { return path.empty(); }
 };
 Model model_of(const Config& config);
+// What requests get that name neither temperature nor top_p.
+struct DefaultSampling {
+  float temperature = 1, top_p = 1;
+};
+DefaultSampling default_sampling(const Config& config);
 // not_found with a sentence that says how to get it; corrupt, unsupported: it cannot be served.
 Result<void> check_model(const Model& model);
 

@@ -23,9 +23,14 @@ std::vector<TokenId> stop_ids_of(const GenerateRequest& ask, const engine::TextM
 }
 
 std::unique_ptr<Request> make_request(GenerateRequest ask, Intake intake,
-                                      std::shared_ptr<const engine::TextModel> model) {
+                                      std::shared_ptr<const engine::TextModel> model,
+                                      const AdmissionOptions& options) {
   const OnDisconnect on_disconnect = on_disconnect_of(ask);  // reads what is moved from below
   ask.sampling.choice = 0;
+  if (!ask.sampling_given) {
+    ask.sampling.temperature = options.default_temperature;
+    ask.sampling.top_p = options.default_top_p;
+  }
   return std::make_unique<Request>(
       Request{.id = ask.id,
               .choices = ask.choices,
@@ -146,7 +151,7 @@ void Admission::admit(ConnectionId connection, GenerateRequest ask, std::string 
   }
   const TimePoint deadline = deadline_of(ask, now);
   auto request =
-      make_request(std::move(ask), std::get<Intake>(std::move(taken)), models_.at(model));
+      make_request(std::move(ask), std::get<Intake>(std::move(taken)), models_.at(model), options_);
   request->model = std::move(model);
   request->arrived = request->last_token = now;
   request->deadline = deadline;

@@ -30,6 +30,7 @@ struct GenerateRequest {
   std::vector<TokenId> prompt_ids;
   engine::Sampling sampling;  // seed: the client's, or drawn by the front
   bool seed_given = false;
+  bool sampling_given = true;  // temperature or top_p; without either the model's own are taken
   std::uint32_t choices = 1;                  // OpenAI's `n`: answers, each with its own draws
   std::optional<std::uint32_t> top_logprobs;  // of each token, beside its own; absent: none at all
   std::vector<std::string> stop;

@@ -17,6 +17,8 @@ struct AdmissionOptions {
   // ── What a request may ask ─────────────────────────────────────────────────────────────────
   // When a request names none: the least of this and what its prompt leaves of the context.
   std::uint32_t default_max_tokens = 1024;
+  // When a request names neither.
+  float default_temperature = 1, default_top_p = 1;
   // From arrival to the end of the answer, when a request names none.
   std::uint32_t default_timeout_ms = 600'000;
   // A longer one is cut to this.

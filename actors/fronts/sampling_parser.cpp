@@ -80,6 +80,7 @@ void parse_stop_ids(Fields& fields, GenerateRequest& request) {
 
 void parse_sampling(Fields& fields, GenerateRequest& request) {
   engine::Sampling& sampling = request.sampling;
+  request.sampling_given = fields.find("temperature") != nullptr || fields.find("top_p") != nullptr;
   fields.number("temperature", sampling.temperature, 0, 2);
   fields.number("top_p", sampling.top_p, 0, 1);
   fields.number("min_p", sampling.min_p, 0, 1);

@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "mesh/routing_id.hpp"
 #include "mesh/wire.hpp"
 #include "mesh/zmq_zap.hpp"
 

@@ -35,6 +35,20 @@ TEST(Options, Admission) {
   SAME(drain_ms);
 }
 
+TEST(Options, SamplingOfRequestsThatNameNone) {
+  Config config;
+  EXPECT_EQ(default_sampling(config).temperature, 0.2f) << "the demo model's";
+  EXPECT_EQ(default_sampling(config).top_p, 0.9f);
+  config.model.path = "/models/another.gguf";
+  EXPECT_EQ(default_sampling(config).temperature, 1);
+  EXPECT_EQ(default_sampling(config).top_p, 1);
+  config.model.temperature = 0;
+  config.model.top_p = 0.5;
+  const auto options = admission_options(config, Reach::host);
+  EXPECT_EQ(options.default_temperature, 0);
+  EXPECT_EQ(options.default_top_p, 0.5f);
+}
+
 TEST(Options, AllOfADrainFitsIntoItsTime) {
   Config config;
   for (std::uint32_t drain_s : {0u, 1u, 30u}) {

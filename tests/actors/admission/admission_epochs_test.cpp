@@ -33,6 +33,18 @@ TEST(AdmissionEpochs, StartCarriesEverything) {
   EXPECT_EQ(start.lease_ms, 5000u);
 }
 
+TEST(AdmissionEpochs, RequestsThatNameNoSamplingGetTheConfiguredOne) {
+  Harness h({.default_temperature = 0.25f, .default_top_p = 0.75f});
+  h.join(e1);
+  auto ask = h.ask(1);
+  ask.sampling_given = false;
+  h.generate(1, ask);
+  h.place(1, e1);
+  const auto& sampling = h.last<mesh::Start>().sampling;
+  EXPECT_EQ(sampling.temperature, 0.25f);
+  EXPECT_EQ(sampling.top_p, 0.75f);
+}
+
 TEST(AdmissionEpochs, IgnoringTheEndOfAnswerSendsNoStopIds) {
   Harness h;
   h.join(e1);

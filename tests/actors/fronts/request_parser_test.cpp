@@ -69,9 +69,16 @@ TEST(RequestParser, LeavesDefaultsWhereNothingIsSaid) {
   EXPECT_EQ(parsed.generate.sampling, engine::Sampling{});
   EXPECT_FALSE(parsed.generate.max_tokens);
   EXPECT_FALSE(parsed.generate.seed_given);
+  EXPECT_FALSE(parsed.generate.sampling_given);
   EXPECT_FALSE(parsed.generate.on_disconnect);
   EXPECT_EQ(parsed.generate.tier, mesh::Tier::high);
   EXPECT_FALSE(parsed.stream);
+}
+
+TEST(RequestParser, OneWordOnSamplingLeavesTheModelsOwn) {
+  EXPECT_TRUE(good(R"("temperature":1)").generate.sampling_given);
+  EXPECT_TRUE(good(R"("top_p":1)").generate.sampling_given);
+  EXPECT_FALSE(good(R"("top_k":40)").generate.sampling_given);
 }
 
 TEST(RequestParser, SeedsAreAny64Bits) {
