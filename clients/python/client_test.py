@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import unittest
 from typing import Any
+
+import zmq
 
 import aorta
 from scripted_server import ACCEPTED, CUT, REQUEST, Script, Server, done, tokens
@@ -162,6 +165,27 @@ class ClientTest(unittest.TestCase):
             pass
         client.models()
         self.assertEqual([ask["api_key"] for _, ask in self.server.asked], ["sk-aorta-1"] * 3)
+
+    def test_an_encrypted_answer_goes_on_after_a_cut(self) -> None:
+        server = Server(lambda verb, ask: [ACCEPTED, tokens(0, "Be"), CUT] if verb == "generate"
+                        else [ACCEPTED, tokens(1, "cause"), done()], encrypted=True)
+        self.addCleanup(server.stop)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(server.public_key + b"\n")
+            file.flush()
+            for key in (server.public_key.decode(), file.name):
+                with aorta.Client(server.address, server_key=key) as client:
+                    self.assertEqual(client.generate("Why?").read(), "Because")
+
+    def test_a_wrong_or_missing_server_key_is_said(self) -> None:
+        server = Server(lambda verb, ask: [], encrypted=True)
+        self.addCleanup(server.stop)
+        for key in (zmq.curve_keypair()[0].decode(), None):
+            with aorta.Client(server.address, server_key=key, connect_s=0.5) as client:
+                with self.assertRaisesRegex(aorta.ConnectionLost, "is server_key its own"):
+                    client.models()
+        with self.assertRaises(ValueError):
+            aorta.Client(server.address, server_key="too short")
 
 
 if __name__ == "__main__":

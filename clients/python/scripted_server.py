@@ -28,15 +28,22 @@ def done(finish_reason: str = "stop", **more: Any) -> Tuple[str, Dict[str, Any]]
 class Server:
     """Answers each message with what `script` makes of it, until it is stopped."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, encrypted: bool = False) -> None:
         self.script = script
+        self.public_key, self.secret_key = zmq.curve_keypair()
+        self.encrypted = encrypted
         self.asked: List[Tuple[str, Dict[str, Any]]] = []
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.ROUTER)
+        self.open()
         port = self.socket.bind_to_random_port("tcp://127.0.0.1")
         self.address = f"tcp://127.0.0.1:{port}"
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
+
+    def open(self) -> None:
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.ROUTER)
+        if self.encrypted:
+            self.socket.curve_secretkey, self.socket.curve_server = self.secret_key, True
 
     def run(self) -> None:
         while True:
@@ -57,12 +64,14 @@ class Server:
     def cut(self) -> None:
         """What was sent arrives; destroying a context waits until its port is free."""
         self.context.destroy(linger=1000)
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.ROUTER)
+        self.open()
         self.socket.bind(self.address)
 
     def stop(self) -> None:
         with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+            if self.encrypted:
+                socket.curve_serverkey = self.public_key
+                socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
             socket.connect(self.address)
             socket.send_multipart([b"AOR1", b"stop", b"\x80"])
             self.thread.join()

@@ -163,6 +163,23 @@ TEST(CppClient, WithoutRetriesACutSaysWhereToGoOn) {
   EXPECT_FALSE(server.asked("generate").at(0).contains("idempotency_key"));
 }
 
+TEST(CppClient, AnEncryptedAnswerGoesOnAfterACut) {
+  std::array<char, 41> ignored{}, secret{}, other{};
+  ASSERT_EQ(zmq_curve_keypair(ignored.data(), secret.data()), 0);
+  ASSERT_EQ(zmq_curve_keypair(other.data(), ignored.data()), 0);
+  ScriptedServer server(cut_once, secret.data());
+  Options options = at(server);
+  options.server_key = server.public_key();
+  EXPECT_EQ(Client(options).generate(Request("Why?")).read(), "Because");
+  options.first_contact = milliseconds(300);
+  for (const std::string& key : {std::string(other.data()), std::string()}) {
+    options.server_key = key;
+    EXPECT_THROW(Client(options).models(), ConnectionLost);
+  }
+  options.server_key = "too short";
+  EXPECT_THROW(Client{options}, Error);
+}
+
 TEST(CppClient, LeavingAStreamCancelsIt) {
   ScriptedServer server([](const Ask& ask) {
     if (ask.first == "models") return std::vector<Ask>{{"models", {{"models", {"m"}}}}};

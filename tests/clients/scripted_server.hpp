@@ -1,6 +1,9 @@
 #pragma once
 // A server for clients' tests: answers by a script, on a thread of its own; its connections can be
 // cut.
+#include <zmq.h>
+
+#include <array>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -32,7 +35,9 @@ inline Ask done() {
 
 class ScriptedServer {
  public:
-  explicit ScriptedServer(Script script) : script_(std::move(script)) {
+  // With a secret key its connections are encrypted.
+  explicit ScriptedServer(Script script, std::string secret_key = {})
+      : script_(std::move(script)), secret_key_(std::move(secret_key)) {
     listen("tcp://127.0.0.1:*");
     address_ = socket_.get(zmq::sockopt::last_endpoint);
     thread_ = std::thread([this] { run(); });
@@ -40,11 +45,21 @@ class ScriptedServer {
   ~ScriptedServer() {
     zmq::context_t context;
     zmq::socket_t socket(context, zmq::socket_type::dealer);
+    if (!secret_key_.empty()) {
+      socket.set(zmq::sockopt::curve_secretkey, secret_key_);
+      socket.set(zmq::sockopt::curve_publickey, public_key());
+      socket.set(zmq::sockopt::curve_serverkey, public_key());
+    }
     socket.connect(address_);
     send(socket, {"stop", nlohmann::json::object()});
     thread_.join();
   }
   const std::string& address() const { return address_; }
+  std::string public_key() const {
+    std::array<char, 41> key{};
+    zmq_curve_public(key.data(), secret_key_.c_str());
+    return key.data();
+  }
   std::vector<nlohmann::json> asked(const std::string& verb) {
     const std::lock_guard lock(mutex_);
     std::vector<nlohmann::json> bodies;
@@ -64,6 +79,10 @@ class ScriptedServer {
 
   void listen(const std::string& endpoint) {
     socket_ = zmq::socket_t(context_, zmq::socket_type::router);
+    if (!secret_key_.empty()) {
+      socket_.set(zmq::sockopt::curve_server, true);
+      socket_.set(zmq::sockopt::curve_secretkey, secret_key_);
+    }
     socket_.bind(endpoint);
   }
 
@@ -102,6 +121,7 @@ class ScriptedServer {
   }
 
   Script script_;
+  std::string secret_key_;
   zmq::context_t context_;
   zmq::socket_t socket_;
   std::string address_;

@@ -11,7 +11,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 FAILED = {
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the connection is closed in the handshake",
-    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "it speaks otherwise",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "its handshake is of another kind",
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it does not let this client in",
 }
 WATCHED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | sum(FAILED)
@@ -35,14 +35,15 @@ class Connection:
         self.address = address
         self.up = False
         self._trouble = ""
+        curve = public_key(server_key) if server_key else None
         self.socket = library.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 200)
         # A host that dies says no goodbye: heartbeats find out.
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, 2000)
         self.socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
-        if server_key:
+        if curve:
             self.socket.curve_publickey, self.socket.curve_secretkey = zmq.curve_keypair()
-            self.socket.curve_serverkey = public_key(server_key)
+            self.socket.curve_serverkey = curve
         self.monitor = self.socket.get_monitor_socket(WATCHED, f"inproc://aorta-{uuid.uuid4()}")
         self.poller = library.Poller()
         self.poller.register(self.socket, zmq.POLLIN)
@@ -66,7 +67,7 @@ class Connection:
             return f"no answer from {self.address} for {seconds:g} s"
         if self._trouble:
             return (f"no connection to {self.address}: {self._trouble}; is this aorta's ZeroMQ "
-                    "port, and does server_key fit it?")
+                    "port, and is server_key its own?")
         return f"nobody answers at {self.address}"
 
     def send(self, frames: List[bytes]) -> bool:

@@ -106,7 +106,7 @@ class Connection {
     if (up_) return "no answer from " + address_ + " for " + std::to_string(time.count()) + " ms";
     if (trouble_.empty()) return "nobody answers at " + address_;
     return "no connection to " + address_ + ": " + trouble_ +
-           "; is this aorta's ZeroMQ port, and does the server key fit it?";
+           "; is this aorta's ZeroMQ port, and is the server key its own?";
   }
 
  private:
@@ -139,8 +139,10 @@ class Connection {
     if (number == ZMQ_EVENT_DISCONNECTED) return up_;
     if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) up_ = true;
     if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) trouble_ = "it does not let this client in";
-    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) trouble_ = "it speaks otherwise";
-    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) trouble_ = "the handshake fails";
+    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+      trouble_ = "its handshake is of another kind";
+    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+      trouble_ = "the connection is closed in the handshake";
     return false;
   }
 
