@@ -119,7 +119,7 @@ def test_choices_and_their_logprobs_go_on_when_the_connection_is_cut(mesh):
                     relay.cut()
             return [(c.ids, c.text, c.logprobs, c.result.finish_reason) for c in stream.choices]
     undisturbed = choices_of(mesh.zmq_address)
-    assert len(undisturbed) == 3
+    assert len(undisturbed) == 3 and len(undisturbed[2][2]) == len(undisturbed[2][0])
     with Relay(mesh.base + 1) as relay:
         assert choices_of(relay.address, relay) == undisturbed
         assert relay.cuts == 2

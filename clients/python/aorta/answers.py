@@ -170,6 +170,10 @@ class Choice:
         self.logprobs.extend(piece.logprobs)
 
 
+def one_or_all(indices: List[int]) -> NextIndex:
+    return indices[0] if len(indices) == 1 else indices
+
+
 class Call:
     """An exchange: `verb` and `body` ask, one reply answers."""
 
@@ -182,8 +186,7 @@ class Call:
         self._verb, self._body = verb, body
 
     def opening(self) -> List[Tuple[str, Body]]:
-        """What to send on a new connection."""
-        self.replies.clear()  # of the old one: untaken, they come again
+        """What to send on a new connection, behind what has arrived on the old one."""
         return [(self._verb, self._body)]
 
     def arrive(self, verb: str, body: Body) -> bool:
@@ -212,6 +215,7 @@ class Answer(Call):
         self.seed: Optional[int] = None
         self.accepted = False
         self.is_open = True
+        self._arrived = list(indices)  # the next index of each choice, whether taken or not
         self._awaited = 1  # choices whose end has not arrived
         self._resuming = False
         self._cancelled = False
@@ -247,16 +251,14 @@ class Answer(Call):
     @property
     def next_index(self) -> NextIndex:
         """Where `client.resume()` goes on: the index of the next token, of each choice."""
-        indices = [choice.next_index for choice in self.choices]
-        return indices[0] if len(indices) == 1 else indices
+        return one_or_all([choice.next_index for choice in self.choices])
 
     # ── For the client ──────────────────────────────────────────────────────────────────────
 
     def opening(self) -> List[Tuple[str, Body]]:
-        self.replies.clear()
-        self._resuming = any(choice.next_index for choice in self.choices)
+        self._resuming = any(self._arrived)
         if self._resuming:
-            where = {"request": self.request, "next_index": self.next_index}
+            where = {"request": self.request, "next_index": one_or_all(self._arrived)}
             messages: List[Tuple[str, Body]] = [("resume", where)]
         else:
             messages = [(self._verb, self._body)]
@@ -269,6 +271,9 @@ class Answer(Call):
         if verb == "accepted":
             self.request = body["request"]
             self._awaited = body.get("choices", 1)
+            self._arrived += [0] * (self._awaited - len(self._arrived))
+        elif verb == "tokens":
+            self._arrived[body.get("choice", 0)] = body["index"] + len(body["ids"])
         elif verb in ("done", "failed"):
             self._awaited -= 1
         return self._awaited == 0 or verb in ("rejected", "error")

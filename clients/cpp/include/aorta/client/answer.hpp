@@ -26,11 +26,8 @@ class Call {
   Call(std::string verb, PackedMap body) : first_{std::move(verb), std::move(body)} {}
   virtual ~Call() = default;
 
-  // What to send on a new connection. Replies of the old one that nobody took come again.
-  virtual std::vector<Outgoing> opening() {
-    replies_.clear();
-    return {first_};
-  }
+  // What to send on a new connection, behind what has arrived on the old one.
+  virtual std::vector<Outgoing> opening() { return {first_}; }
   // Keeps a reply until it is taken; whether it is the last.
   virtual bool arrive(Reply reply) {
     replies_.push_back(std::move(reply));
@@ -63,18 +60,19 @@ class Answer final : public Call {
   Answer(std::string verb, PackedMap body, bool says_on_disconnect)
       : Call(std::move(verb), std::move(body)), kept_(says_on_disconnect) {
     add_choice(0);
+    arrived_ = {0};
   }
   Answer(const std::string& its_request, const std::vector<std::uint32_t>& next_index)
       : Call("resume", place(its_request, next_index)), request(its_request) {
     for (const std::uint32_t index : next_index) add_choice(index);
+    arrived_ = next_index;
   }
 
   std::vector<Outgoing> opening() override {
-    replies_.clear();
-    resuming_ = std::any_of(choices.begin(), choices.end(),
-                            [](const Choice& choice) { return choice.next_index > 0; });
+    resuming_ = std::any_of(arrived_.begin(), arrived_.end(),
+                            [](std::uint32_t next_index) { return next_index > 0; });
     std::vector<Outgoing> messages = {first_};
-    if (resuming_) messages[0] = {"resume", place(request, next_index())};
+    if (resuming_) messages[0] = {"resume", place(request, arrived_)};
     if (cancelled) messages.push_back({"cancel", place(request, {})});
     return messages;
   }
@@ -84,7 +82,9 @@ class Answer final : public Call {
     if (verb == "accepted") {
       request = reply.get<std::string>("request");
       awaited_ = reply.get<std::uint32_t>("choices", 1);
+      if (arrived_.size() < awaited_) arrived_.resize(awaited_);
     }
+    if (verb == "tokens") note_arrival(reply.as<Piece>());
     if (verb == "done" || verb == "failed") --awaited_;
     replies_.push_back(std::move(reply));
     return awaited_ == 0 || verb == "rejected" || verb == "error";
@@ -142,6 +142,11 @@ class Answer final : public Call {
     choices.back().next_index = index;
   }
 
+  void note_arrival(const Piece& piece) {
+    if (piece.choice >= arrived_.size()) return;  // it will not be taken either
+    arrived_[piece.choice] = piece.index + static_cast<std::uint32_t>(piece.ids.size());
+  }
+
   Choice& choice_of(const Reply& reply) {
     const auto number = reply.get<std::uint32_t>("choice");
     if (number >= choices.size()) {
@@ -190,7 +195,8 @@ class Answer final : public Call {
     }
   }
 
-  std::uint32_t awaited_ = 1;  // choices whose end has not arrived
+  std::vector<std::uint32_t> arrived_;  // the next index of each choice, whether taken or not
+  std::uint32_t awaited_ = 1;           // choices whose end has not arrived
   bool resuming_ = false;
   bool kept_ = false;  // when its client leaves, as its request says
 };
