@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <memory>
 
 #include "actors/monitor/fleet.hpp"
@@ -54,11 +53,21 @@ bool runs(const ServeOptions& options, ServiceKind kind) {
   return std::find(options.run.begin(), options.run.end(), name_of(kind)) != options.run.end();
 }
 
-bool needs_model(ServiceKind kind, const ServeOptions& options) {
-  if (kind != ServiceKind::node) {
-    return kind == ServiceKind::admission || kind == ServiceKind::executor;
+// Of this process and of what it will run.
+std::vector<ServiceKind> kinds_of(ServiceKind kind, const ServeOptions& options) {
+  std::vector<ServiceKind> kinds{kind};
+  if (kind != ServiceKind::node) return kinds;
+  for (const ServiceKind child : {ServiceKind::scheduler, ServiceKind::monitor, ServiceKind::cache,
+                                  ServiceKind::admission, ServiceKind::executor}) {
+    if (runs(options, child)) kinds.push_back(child);
   }
-  return runs(options, ServiceKind::admission) || runs(options, ServiceKind::executor);
+  return kinds;
+}
+
+bool needs_model(const std::vector<ServiceKind>& kinds) {
+  return std::any_of(kinds.begin(), kinds.end(), [](ServiceKind kind) {
+    return kind == ServiceKind::admission || kind == ServiceKind::executor;
+  });
 }
 
 int serve_node(Config config, const std::string& name, Incarnation life,
@@ -69,9 +78,9 @@ int serve_node(Config config, const std::string& name, Incarnation life,
   config.node.name_prefix = executor_prefix(config);
   if (!runs(options, ServiceKind::executor)) config.node.executors = 0;
   Composition::Children children{.arguments = options.invocation.arguments(), .on_whole = [] {}};
-  for (const ServiceKind kind :
-       {ServiceKind::scheduler, ServiceKind::monitor, ServiceKind::cache, ServiceKind::admission}) {
-    if (runs(options, kind)) children.fixed.push_back(kind);
+  for (const ServiceKind kind : kinds_of(ServiceKind::node, options)) {
+    const bool fixed = kind != ServiceKind::node && kind != ServiceKind::executor;
+    if (fixed) children.fixed.push_back(kind);
   }
   Composition composition(config, false);
   if (auto added = composition.add_node(name, life, *spawner, std::move(children)); !added) {
@@ -94,7 +103,8 @@ int serve(ServiceKind kind, const ServeOptions& options) {
   ignore_hup_until_handled();
   auto config = load_config(options.invocation);
   if (!config) return report_bad_configuration(config.error());
-  if (auto checked = check_exposure(*config, std::array{kind}); !checked) {
+  const std::vector<ServiceKind> kinds = kinds_of(kind, options);
+  if (auto checked = check_exposure(*config, kinds); !checked) {
     return report_bad_configuration(checked.error());
   }
   const std::string name = options.name.empty() ? default_name(kind, *config) : options.name;
@@ -103,7 +113,7 @@ int serve(ServiceKind kind, const ServeOptions& options) {
         {ErrorCode::invalid_argument,
          fmt::format("'{}' is no name for a service: 1 to 64 of A-Z a-z 0-9 . _ -", name)});
   }
-  if (needs_model(kind, options)) {
+  if (needs_model(kinds)) {
     if (auto model = check_model(model_of(*config)); !model) {
       return report_cannot_start(model.error());
     }

@@ -17,6 +17,7 @@ def engine():
         found = containers.Engine()
     except containers.NoEngine as reason:
         pytest.skip(f"no container engine: {reason}")
+    containers.Mesh(found).compose("build", "scheduler", "model")
     yield found
     found.stop()
 
@@ -24,9 +25,7 @@ def engine():
 @pytest.fixture(scope="module")
 def mesh(engine):
     """One executor of the fake model."""
-    fresh = containers.Mesh(engine, [containers.HERE / "fake.yaml"])
-    fresh.compose("build", "scheduler")
-    with fresh:
+    with containers.Mesh(engine, [containers.HERE / "fake.yaml"]) as fresh:
         yield fresh
 
 
@@ -40,6 +39,27 @@ def test_it_answers_from_outside(mesh):
     assert (len(ids), finish) == (20, "length")
     assert mesh.ask_http("Who is there?", 1, 20) == (text, "length", 20)
     mesh.assert_balanced()
+
+
+def test_nobody_asks_without_a_key(mesh):
+    key, mesh.api_key = mesh.api_key, "sk-nobody-knows-it"
+    try:
+        for ask in (mesh.ask_zmq, mesh.ask_http):
+            with pytest.raises(AssertionError, match="invalid_api_key"):
+                ask("Who is there?", 1, 20)
+    finally:
+        mesh.api_key = key
+
+
+def test_a_key_made_while_the_mesh_is_up(mesh):
+    added = mesh.compose("exec", "-T", "admission", "aorta", "keys", "add").stdout.strip()
+    mesh.compose("kill", "--signal", "HUP", "admission")
+    mesh.wait_said("admission", "API keys read again")
+    first, mesh.api_key = mesh.api_key, added
+    try:
+        assert mesh.ask_http("Who is there?", 1, 20)[1] == "length"
+    finally:
+        mesh.api_key = first
 
 
 def test_health_is_that_of_the_container(mesh):
@@ -118,7 +138,7 @@ def test_a_new_image_is_rolled_out_one_executor_at_a_time(mesh, load):
 def test_a_model_that_is_not_there_is_said(engine, tmp_path):
     missing = containers.Mesh(engine, AORTA_MODELS=str(tmp_path), AORTA_MODEL="nosuch.gguf")
     try:
-        missing.compose("build", "model")
+        missing.make_keys()
         assert missing.compose("up", "-d", check=False).returncode != 0
         assert "there is no nosuch.gguf in the volume" in missing.logs()
     finally:

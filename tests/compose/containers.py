@@ -11,7 +11,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import urllib.parse
 
 import msgpack
@@ -76,7 +78,7 @@ class Engine:
         body = answer.read()
         connection.close()
         assert answer.status < 300, f"{method} {path}: {answer.status} {body.decode()}"
-        return json.loads(body) if body else None
+        return json.loads(body) if body.strip() else None
 
     def answers(self):
         try:
@@ -99,10 +101,12 @@ class Mesh:
             "COMPOSE_FILE": ":".join(map(str, files)), "AORTA_IMAGE": "aorta-test:first",
             "AORTA_BUILD_TARGET": "prebuilt", "EXECUTOR_CPUS": "1", "AORTA_PORT": str(self.base),
             "AORTA_ZMQ_PORT": str(self.base + 1), "AORTA_METRICS_PORT": str(self.base + 2),
-            **variables}
+            "AORTA_SECRETS": tempfile.mkdtemp(prefix="aorta-secrets-"), **variables}
+        self.api_key = None
 
     def __enter__(self):
         try:
+            self.make_keys()
             self.up(1)
             self.aorta("health", "mesh", "--wait", int(PATIENCE_S))
         except BaseException:
@@ -113,6 +117,7 @@ class Mesh:
 
     def __exit__(self, *_):
         self.compose("down", "--volumes", "--timeout", "20", check=False)
+        shutil.rmtree(self.environment["AORTA_SECRETS"], ignore_errors=True)
 
     # ── As an operator ───────────────────────────────────────────────────────────────────────
     def run(self, *command, check=True):
@@ -126,6 +131,10 @@ class Mesh:
 
     def compose(self, *arguments, check=True):
         return self.run(*self.engine.compose, *arguments, check=check)
+
+    def make_keys(self):
+        done = self.compose("-f", ROOT / "compose/keys.yaml", "run", "--rm", "keys")
+        self.api_key = done.stdout.strip().splitlines()[-1]
 
     def up(self, executors):
         """Returns when so many containers run; `wait_ready` waits for the executors in them."""
@@ -147,6 +156,11 @@ class Mesh:
 
     def logs(self):
         return self.compose("logs", "--no-color", "--tail", "60", check=False).stdout
+
+    def wait_said(self, service, words):
+        deadline = time.monotonic() + PATIENCE_S
+        while words not in self.compose("logs", "--no-color", service).stdout:
+            assert time.monotonic() < deadline, f"{service} never said '{words}':\n{self.logs()}"
 
     def processes(self):
         return json.loads(self.aorta("ps", "--json").stdout)
@@ -171,7 +185,7 @@ class Mesh:
     # ── As clients that try nothing twice ────────────────────────────────────────────────────
     def get(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.base, timeout=PATIENCE_S)
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {self.api_key}"})
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
         return answer
@@ -182,7 +196,7 @@ class Mesh:
         socket_.linger, socket_.rcvtimeo = 0, int(PATIENCE_S * 1000)
         socket_.connect(f"tcp://127.0.0.1:{self.base + 1}")
         body = {"messages": [{"role": "user", "content": question}], "seed": seed,
-                "max_tokens": max_tokens}
+                "max_tokens": max_tokens, "api_key": self.api_key}
         socket_.send_multipart([b"AOR1", b"generate", msgpack.packb(body)])
         ids, text = [], ""
         try:
@@ -207,7 +221,8 @@ class Mesh:
         body = {"messages": [{"role": "user", "content": question}], "seed": seed, "stream": True,
                 "max_tokens": max_tokens, "stream_options": {"include_usage": True}}
         connection.request("POST", "/v1/chat/completions", json.dumps(body),
-                           {"Content-Type": "application/json"})
+                           {"Content-Type": "application/json",
+                            "Authorization": f"Bearer {self.api_key}"})
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
         text, finish, tokens, count = "", None, None, 0
