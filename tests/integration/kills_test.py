@@ -49,6 +49,28 @@ def test_all_executors_at_once(mesh):
     mesh.assert_empty()
 
 
+def test_log_probabilities_go_on_too(mesh):
+    def ask(interrupt=None):
+        with mesh.client() as client:
+            stream = client.generate(QUESTION, max_tokens=TOKENS, seed=25, logprobs=True,
+                                     top_logprobs=3)
+            pieces = []
+            for piece in stream:
+                pieces += piece.logprobs
+                if interrupt:
+                    interrupt.saw(len(stream.ids), stream.request)
+            return stream.ids, pieces
+
+    undisturbed = ask()
+    assert len(undisturbed[1]) == TOKENS
+    killed = []
+    interrupt = Interrupt(20, lambda request: killed.append(
+        mesh.kill(mesh.executor_of(request))))
+    assert ask(interrupt) == undisturbed
+    mesh.wait_reborn(killed[0])
+    mesh.assert_empty()
+
+
 @pytest.mark.parametrize("name", ["scheduler", "monitor", "cache"])
 def test_a_service_that_no_stream_needs(mesh, name):
     undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=31)
