@@ -100,7 +100,7 @@ class Mesh:
             "COMPOSE_PROJECT_NAME": f"aorta-test-{os.getpid()}-{random.randrange(1 << 16):04x}",
             "COMPOSE_FILE": ":".join(map(str, files)), "AORTA_IMAGE": "aorta-test:first",
             "AORTA_BUILD_TARGET": "prebuilt", "EXECUTOR_CPUS": "1", "AORTA_PORT": str(self.base),
-            "AORTA_ZMQ_PORT": str(self.base + 1), "AORTA_METRICS_PORT": str(self.base + 2),
+            "AORTA_PORT_ZMQ": str(self.base + 1), "AORTA_PORT_METRICS": str(self.base + 2),
             "AORTA_SECRETS": tempfile.mkdtemp(prefix="aorta-secrets-"), **variables}
         self.api_key = None
 
