@@ -172,7 +172,9 @@ struct LoopSocket::Impl : std::enable_shared_from_this<LoopSocket::Impl> {
         if (errno == EINTR) continue;
         break;  // EAGAIN; within a message it cannot be
       }
-      if (options.tells_user && frames.empty()) frames.push_back(user_of(frame));
+      if (options.tells_user && frames.empty()) frames.emplace_back();
+      // Every frame of a message tells it, except the routing id if ZMQ_EVENTS was read before.
+      if (options.tells_user && frames.front().empty()) frames.front() = user_of(frame);
       if (frames.size() <= options.max_frames) {
         frames.emplace_back(static_cast<const char*>(zmq_msg_data(&frame)), zmq_msg_size(&frame));
       }
