@@ -64,6 +64,8 @@ struct Config {
   } security;
   struct Http {
     std::string bind = "127.0.0.1";
+    std::string tls_certificate;
+    std::string tls_key;
     std::string cors_origins;
     std::uint32_t max_connections = 4096;
     std::uint32_t max_header_bytes = 16u << 10;

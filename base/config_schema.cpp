@@ -120,6 +120,10 @@ std::vector<Setting> make_settings() {
           SETTING(http.cors_origins),
           "Origins whose web pages may call, such as https://chat.example.org, with commas between "
           "them; *: any; empty: none."),
+      text(SETTING(http.tls_certificate),
+           "PEM file of the certificate under which HTTP is served, with those above it; empty: "
+           "plain HTTP. Read again at SIGHUP."),
+      text(SETTING(http.tls_key), "PEM file of that certificate's private key."),
       number(SETTING(http.max_connections), 1, 1e6,
              "Connections at once; one more is answered 503 and closed."),
       number(SETTING(http.max_header_bytes), KiB, MiB, "A longer header is answered 431."),

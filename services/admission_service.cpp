@@ -44,6 +44,7 @@ Composition::AdmissionService::AdmissionService(actors::Host& host,
       shell_(std::make_unique<Shell>(host, std::move(core), binds)) {
   http_ = std::make_unique<fronts::HttpFront>(host.io(), *shell_, fronts.http, fronts.keys);
   zmq_ = std::make_unique<fronts::ZmqFront>(host.loop(), *shell_, fronts.zmq, fronts.keys);
+  use_tls(fronts.tls);
   http_->start(shell_->add_front(*http_));
   zmq_->start(shell_->add_front(*zmq_));
   shell_->on_leave = [this] { empty_fronts(); };

@@ -16,8 +16,9 @@ namespace aorta::services {
 struct FrontOptions {
   fronts::HttpOptions http;
   fronts::ZmqOptions zmq;
-  std::shared_ptr<const mesh::ApiKeys> keys;  // who may ask
-  std::chrono::milliseconds farewell{};       // how long clients may take at the end
+  std::shared_ptr<const mesh::ApiKeys> keys;      // who may ask
+  std::shared_ptr<const fronts::TlsContext> tls;  // null: plain HTTP
+  std::chrono::milliseconds farewell{};           // how long clients may take at the end
 };
 
 struct Composition::AdmissionService {
@@ -27,6 +28,7 @@ struct Composition::AdmissionService {
                    const std::vector<std::string>& binds, const FrontOptions& fronts);
   ~AdmissionService();
   void begin();
+  void use_tls(std::shared_ptr<const fronts::TlsContext> tls) { http_->use_tls(std::move(tls)); }
   void when_ready(std::function<void()> ready);  // called once, when a request could be served
 
  private:

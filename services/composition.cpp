@@ -80,6 +80,8 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
   auto core = std::make_unique<admission::Admission>(
       std::move(hello), admission_options(config_, reach_),
       admission::Admission::Models{{model.id, std::move(text)}});
+  auto tls = load_tls(config_);
+  if (!tls) return tls.error();
   std::string curve_secret;
   if (config_.zmq.curve) {
     auto pair = load_clients_pair(config_);
@@ -88,6 +90,7 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
   }
   FrontOptions fronts{http_options(config_), zmq_options(config_), api_keys_, farewell(config_)};
   fronts.zmq.curve_secret = std::move(curve_secret);
+  fronts.tls = std::move(*tls);
   fronts.http.max_connections = allow_connections(fronts.http.max_connections);
   admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, fronts);
   return {};
@@ -180,12 +183,21 @@ Result<void> Composition::add_node(const std::string& name, Incarnation incarnat
 void Composition::reload(const Config& config) {
   log::set_level(*log::parse_level(config.log.level));
   log::info("log level read again", {{"level", config.log.level}});
-  if (!api_keys_) return;
-  if (auto read = read_api_keys(); !read) {
-    return log::error("API keys not read again: the old ones stay",
-                      {{"reason", read.error().message}});
-  }
-  log::info("API keys read again");
+  const auto tell = [](const char* what, const Result<void>& read) {
+    if (read) return log::info("read again", {{"what", what}});
+    log::error("not read again: what was read before stays",
+               {{"what", what}, {"reason", read.error().message}});
+  };
+  if (api_keys_) tell("API keys", read_api_keys());
+  if (admission_ && !config_.http.tls_certificate.empty()) tell("TLS certificate", read_tls());
+}
+
+// From the files that were named at the start: their contents may be new.
+Result<void> Composition::read_tls() {
+  auto tls = load_tls(config_);
+  if (!tls) return tls.error();
+  admission_->use_tls(std::move(*tls));
+  return {};
 }
 
 int Composition::run(std::function<Result<Config>()> read_config) {

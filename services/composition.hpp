@@ -48,6 +48,7 @@ class Composition {
   Result<void> add_monitor(mesh::Hello hello, const std::vector<std::string>& binds);
   Result<void> use_mesh_keys(mesh::ServiceKind role);
   Result<void> read_api_keys();
+  Result<void> read_tls();
   void reload(const Config& config);
 
   Config config_;

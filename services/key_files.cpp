@@ -175,6 +175,19 @@ Result<mesh::ApiKeys> load_api_keys(const Config& config) {
   return mesh::ApiKeys(*keys);
 }
 
+Result<std::shared_ptr<const fronts::TlsContext>> load_tls(const Config& config) {
+  const std::string& certificate = config.http.tls_certificate;
+  const std::string& key = config.http.tls_key;
+  if (certificate.empty() && key.empty()) return std::shared_ptr<const fronts::TlsContext>();
+  if (certificate.empty() || key.empty()) {
+    return Error{ErrorCode::invalid_argument,
+                 "http.tls_certificate and http.tls_key go together: name both PEM files, or none"};
+  }
+  auto tls = fronts::TlsContext::load(certificate, key);
+  if (!tls) return tls.error();
+  return std::shared_ptr<const fronts::TlsContext>(std::move(*tls));
+}
+
 std::string local_key(const Config& config) {
   auto text = read_file(local_key_path(config));
   return text ? trimmed(*text) : std::string();

@@ -7,10 +7,12 @@
 //   KEYS/api_keys       hashes of the clients' keys, with their tenants
 //   STATE/local.key     a client's key for who can read the state folder
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "actors/fronts/tls.hpp"
 #include "base/config.hpp"
 #include "base/result.hpp"
 #include "mesh/api_keys.hpp"
@@ -40,6 +42,8 @@ Result<void> change_api_keys(const std::string& path,
 // What the fronts are to ask for. Where keys are asked for, the local one is among them, and made
 // if it is not there.
 Result<mesh::ApiKeys> load_api_keys(const Config& config);
+// Of the HTTP front; null: it is plain. Errors: which file, and why.
+Result<std::shared_ptr<const fronts::TlsContext>> load_tls(const Config& config);
 // The key for a client of this user; empty: there is none.
 std::string local_key(const Config& config);
 

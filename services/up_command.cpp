@@ -32,7 +32,7 @@ void announce(const Config& config, int ready_fd) {
       base == Config{}.mesh.port_base ? "" : fmt::format(" --port-base {}", base);
   fmt::print(
       "The mesh is ready, serving {}.\n"
-      "  HTTP     http://{}:{}/v1/chat/completions\n"
+      "  HTTP     {}://{}:{}/v1/chat/completions\n"
       "  ZeroMQ   tcp://{}:{}\n"
       "  metrics  http://{}:{}/metrics\n"
       "  logs     {}\n"
@@ -40,8 +40,9 @@ void announce(const Config& config, int ready_fd) {
       "  aorta ask{} \"Why is the sky blue?\"\n"
       "  aorta scale{} executors=4\n"
       "  aorta ps{}    and kill -9 an executor while it answers\n",
-      model_of(config).id, config.http.bind, base, config.zmq.bind, base + 1, config.monitor.bind,
-      base + 2, log_folder(config), port, port, port);
+      model_of(config).id, config.http.tls_certificate.empty() ? "http" : "https", config.http.bind,
+      base, config.zmq.bind, base + 1, config.monitor.bind, base + 2, log_folder(config), port,
+      port, port);
   std::fflush(stdout);
   if (ready_fd < 0) return;
   (void)!::write(ready_fd, "ready\n", 6);

@@ -1,5 +1,5 @@
 #pragma once
-// One client's TCP connection: requests one after another, each answered whole before the next is
+// One client's connection: requests one after another, each answered whole before the next is
 // read. Internal to the HTTP front.
 #include <functional>
 #include <memory>
@@ -18,6 +18,7 @@
 #include "actors/fronts/http_options.hpp"
 #include "actors/fronts/http_parser.hpp"
 #include "actors/fronts/http_routes.hpp"
+#include "actors/fronts/http_stream.hpp"
 #include "mesh/api_keys.hpp"
 
 namespace aorta::fronts {
@@ -31,6 +32,7 @@ struct HttpHub {
   const HttpOptions options;
   const std::shared_ptr<const mesh::ApiKeys> keys;
   HttpRoutes routes;
+  std::shared_ptr<const TlsContext> tls;  // of connections to come; null: plain
   std::uint64_t next_id = 0;  // of an exchange: to admission each one is a connection of its own
   std::unordered_map<std::uint64_t, HttpConnection*> exchanges;
   std::unordered_set<std::shared_ptr<HttpConnection>> connections;
@@ -88,7 +90,7 @@ class HttpConnection final : public HttpSink, public std::enable_shared_from_thi
   void on_read_deadline();
   void release_body();
 
-  boost::asio::ip::tcp::socket socket_;
+  HttpStream stream_;
   HttpHub& hub_;  // not to be touched once closed
   boost::asio::steady_timer read_deadline_, write_deadline_;
   Phase phase_ = Phase::reading;

@@ -122,6 +122,8 @@ HttpFront::~HttpFront() {
   close();
 }
 
+void HttpFront::use_tls(std::shared_ptr<const TlsContext> tls) { impl_->hub.tls = std::move(tls); }
+
 void HttpFront::start(ConnectionId first) {
   impl_->hub.next_id = first.value;
   impl_->listen();

@@ -10,6 +10,7 @@
 
 #include "actors/admission/client.hpp"
 #include "actors/fronts/http_options.hpp"
+#include "actors/fronts/tls.hpp"
 #include "mesh/api_keys.hpp"
 
 namespace boost::asio {
@@ -26,6 +27,8 @@ class HttpFront final : public admission::Front {
   // Closes every connection, but tells admission nothing, which may be gone already.
   ~HttpFront();
 
+  // Of connections from now on; null: they are plain.
+  void use_tls(std::shared_ptr<const TlsContext> tls);
   // Listens from now on; connection ids are first, first + 1, … Throws std::runtime_error with a
   // sentence when the address is wrong or taken.
   void start(ConnectionId first);

@@ -99,7 +99,7 @@ def test_a_broken_file_keeps_the_old_keys(keyed):
     path.write_text("nonsense\n")
     os.kill(keyed.find("admission")["pid"], 1)
     log = keyed.state / "logs/admission.log"
-    wait_for(lambda: "API keys not read again" in log.read_text(), True)
+    wait_for(lambda: "not read again: what was read before stays" in log.read_text(), True)
     assert models(keyed, keyed.ann) == 200
     path.write_text(good)
 
