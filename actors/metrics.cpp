@@ -7,8 +7,10 @@
 namespace aorta::actors {
 namespace {
 
-using enum mesh::ServiceKind;
 using enum MetricKind;
+
+constexpr std::string_view admission = "admission", scheduler = "scheduler", executor = "executor",
+                           cache = "cache", node = "node", monitor = "monitor", all = "all";
 
 constexpr Metric table[] = {
     // ── Requests, as admission sees them ─────────────────────────────────────────────────────
@@ -53,6 +55,8 @@ constexpr Metric table[] = {
     {admission, "aorta_http_requests_total", counter, "requests", "", "HTTP requests read."},
     {admission, "aorta_http_errors_total", counter, "responses", "",
      "HTTP responses with a status of 400 or more."},
+    {admission, "aorta_http_unauthorized_total", counter, "requests", "",
+     "HTTP requests without a valid API key."},
     {admission, "aorta_zmq_clients", gauge, "clients", "", "ZeroMQ clients known."},
     {admission, "aorta_zmq_streams", gauge, "requests", "",
      "ZeroMQ requests that are being answered."},
@@ -61,6 +65,8 @@ constexpr Metric table[] = {
      "ZeroMQ messages that were none of ours."},
     {admission, "aorta_zmq_clients_lost_total", counter, "clients", "",
      "ZeroMQ clients that were gone in the middle of an answer."},
+    {admission, "aorta_zmq_unauthorized_total", counter, "requests", "",
+     "ZeroMQ requests without a valid API key."},
     // ── vLLM's names, for dashboards and autoscalers that know them ──────────────────────────
     {admission, "vllm:num_requests_running", gauge, "requests", "model_name",
      "Requests placed on an executor."},
@@ -175,6 +181,9 @@ constexpr Metric table[] = {
     {monitor, "aorta_child_deaths_total", counter, "processes", "",
      "Deaths that node agents have told."},
     {monitor, "aorta_child_crashes_total", counter, "processes", "", "Of these, crashes."},
+    // ── Every service ────────────────────────────────────────────────────────────────────────
+    {all, "aorta_security_rejected_total", counter, "messages", "reason",
+     "Peers and messages that the wire has refused; shown once there was one."},
 };
 
 }  // namespace

@@ -5,19 +5,17 @@
 #include <span>
 #include <string_view>
 
-#include "mesh/messages.hpp"
-
 namespace aorta::actors {
 
 enum class MetricKind : std::uint8_t { counter, gauge, histogram };
 std::string_view name_of(MetricKind kind);
 
 struct Metric {
-  mesh::ServiceKind reporter;  // the monitor shows it with the reporter's name as label `service`
-  std::string_view name;       // as Prometheus has it: a counter's ends in _total
+  std::string_view by;    // the kind of service that reports it, or "all"
+  std::string_view name;  // as Prometheus has it: a counter's ends in _total
   MetricKind kind;
   std::string_view unit;
-  std::string_view labels;  // beside `service`; separated by spaces
+  std::string_view labels;  // separated by spaces; the monitor adds the reporter's name: `service`
   std::string_view help;    // a sentence
 };
 std::span<const Metric> metrics();

@@ -13,8 +13,8 @@ namespace {
 
 // A row of docs/operations.md.
 std::string row_of(const Metric& metric) {
-  return fmt::format("| `{}` | {} | {} | {} | {} |", metric.name, name_of(metric.kind), metric.unit,
-                     metric.labels, metric.help);
+  return fmt::format("| `{}` | {} | {} | {} | {} | {} |", metric.name, metric.by,
+                     name_of(metric.kind), metric.unit, metric.labels, metric.help);
 }
 
 TEST(Metrics, TheManualListsThemAsTheyAre) {
