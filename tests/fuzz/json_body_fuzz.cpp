@@ -1,12 +1,16 @@
 // A request's body through every endpoint: an error that names what is wrong, or a request within
-// the ranges that its fields promise; and HTTP's JSON means the same as ZeroMQ's map.
+// the ranges that its fields promise; HTTP's JSON means the same as ZeroMQ's map; and what was
+// tokenised comes back as the same text.
 #include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "actors/fronts/request_parser.hpp"
+#include "actors/fronts/text_api.hpp"
+#include "engine/fake/fake_text_model.hpp"
 #include "mesh/client_codec.hpp"
+#include "tests/actors/fronts/scripted_port.hpp"
 #include "tests/fuzz/property.hpp"
 
 namespace aorta::fronts {
@@ -57,12 +61,36 @@ bool alike(const Outcome& a, const Outcome& b) {
          x.generate.body_digest == y.generate.body_digest;
 }
 
+const ScriptedPort& port() {
+  static const ScriptedPort port = [] {
+    ScriptedPort made;
+    made.model = engine::make_fake_text_model({});  // an id is a byte
+    return made;
+  }();
+  return port;
+}
+
+void check_tokenizing(const json& body) {
+  for (const auto call : {tokenize, detokenize}) {
+    const auto outcome = call(body, port());
+    if (const auto* error = std::get_if<ApiError>(&outcome)) check_error(*error);
+  }
+  const auto outcome = tokenize(body, port());
+  const auto* answer = std::get_if<TextAnswer>(&outcome);
+  if (answer == nullptr || !body.contains("prompt") || !body["prompt"].is_string()) return;
+  const auto back = detokenize({{"tokens", answer->body["tokens"]}}, port());
+  require(std::holds_alternative<TextAnswer>(back), "ids of a prompt can be read back");
+  require(std::get<TextAnswer>(back).body["prompt"] == body["prompt"],
+          "what was tokenised is the same text again");
+}
+
 void check(std::string_view text) {
   const auto body = mesh::parse_client_json(text);
   if (!body) return;
   const auto map =
       body->is_object() ? mesh::decode_client(mesh::encode_client(*body)) : Result<json>(*body);
   require(map.ok(), "a JSON object can be sent as a map");
+  check_tokenizing(*body);
   for (const Endpoint endpoint :
        {Endpoint::chat, Endpoint::completion, Endpoint::inference, Endpoint::generate}) {
     const RequestHints hints{.tier = "", .idempotency_key = "key"};
