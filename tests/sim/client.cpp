@@ -98,6 +98,7 @@ void Client::on_delta(const admission::Delta& delta) {
     violate(fmt::format("index {} came after {} tokens", delta.first.value, reading.ids.size()));
   }
   reading.ids.insert(reading.ids.end(), delta.ids.begin(), delta.ids.end());
+  reading.reasoning += delta.reasoning;
   reading.text += delta.text;
   compare(reading);
   compare_logprobs(reading.expected, delta);
@@ -111,7 +112,10 @@ void Client::compare(const Reading& reading) {
     violate(fmt::format("tokens differ from the undisturbed run's within the first {}",
                         reading.ids.size()));
   }
-  if (!expected.text.starts_with(reading.text)) violate("text differs from the undisturbed run's");
+  if (!expected.text.starts_with(reading.text) ||
+      !expected.reasoning.starts_with(reading.reasoning)) {
+    violate("text differs from the undisturbed run's");
+  }
 }
 
 void Client::compare_logprobs(const Expected& expected, const admission::Delta& delta) {
@@ -149,7 +153,11 @@ void Client::on_done(const admission::Done& done) {
       violate(fmt::format("ended with {} of {} tokens", reading.ids.size(), expected.ids.size()));
     }
     if (reading.text != expected.text) violate("ended with another text");
-    if (done.usage.completion_tokens != expected.ids.size()) violate("usage differs");
+    if (reading.reasoning != expected.reasoning) violate("ended with other thoughts");
+    if (done.usage.completion_tokens != expected.ids.size() ||
+        done.usage.reasoning_tokens != expected.reasoning_tokens) {
+      violate("usage differs");
+    }
   } else if (done.finish_reason == "cancelled" && plan_.habit != Habit::cancels) {
     violate("cancelled, and nobody had asked for it");
   }

@@ -36,7 +36,7 @@ class Client {
   struct Reading {  // of one choice
     Expected expected;
     std::vector<TokenId> ids;
-    std::string text;
+    std::string reasoning, text;
     std::uint32_t epochs = 0;
     std::string outcome;
   };

@@ -12,6 +12,12 @@ Expected Oracle::answer(const admission::GenerateRequest& request, std::uint32_t
   engine::Sequence sequence;
   sequence.key = {request.id, Epoch{1}};
   sequence.ids = request.prompt_ids;
+  auto reasoning = engine::Reasoning::never;
+  if (!request.messages.empty()) {
+    const std::string prompt = *model_->render(request.messages, true);
+    sequence.ids = model_->encode(prompt, true, false);
+    reasoning = engine::reasoning_after(prompt);
+  }
   sequence.prompt_tokens = static_cast<std::uint32_t>(sequence.ids.size());
   sequence.max_tokens = *request.max_tokens;
   sequence.min_tokens = request.min_tokens;
@@ -22,7 +28,7 @@ Expected Oracle::answer(const admission::GenerateRequest& request, std::uint32_t
   AORTA_CHECK(stepper->start(std::move(sequence)).ok(), "a simulated request must be startable");
 
   Expected expected;
-  engine::TextStream text(model_, request.stop);
+  engine::TextStream text(model_, request.stop, reasoning);
   while (expected.finish_reason.empty()) {
     for (const engine::Generated& token : stepper->step().tokens) {
       expected.ids.push_back(token.id);
@@ -39,6 +45,8 @@ Expected Oracle::answer(const admission::GenerateRequest& request, std::uint32_t
   }
   text.finish();
   expected.text = text.text();
+  expected.reasoning = text.reasoning();
+  expected.reasoning_tokens = text.reasoning_tokens();
   return expected;
 }
 

@@ -12,7 +12,8 @@ namespace aorta::sim {
 struct Expected {
   std::vector<TokenId> ids;
   std::vector<engine::TokenLogprobs> logprobs;  // one for each id, or none where not asked for
-  std::string text;
+  std::string reasoning, text;
+  std::uint32_t reasoning_tokens = 0;
   std::string finish_reason;
 };
 

@@ -21,6 +21,7 @@ engine::FakeOptions fake_options() {
   engine::FakeOptions options;
   options.context_tokens = 1024;
   options.stop_one_in = 200;
+  options.thinking_tokens = 20;
   return options;
 }
 
@@ -124,6 +125,10 @@ ClientPlan World::make_plan(int number) {
       random_.chance(0.2) ? random_.between(1, 400) : random_.between(1, 60);
   for (std::int64_t i = 0; i < prompt; ++i) {
     request.prompt_ids.push_back(static_cast<TokenId>(random_.between(1, 255)));
+  }
+  if (random_.chance(0.3)) {  // a chat: its answer begins with thinking
+    request.messages = {{"user", {request.prompt_ids.begin(), request.prompt_ids.end()}}};
+    request.prompt_ids.clear();
   }
   request.max_tokens = static_cast<std::uint32_t>(random_.between(1, options_.max_tokens));
   request.ignore_eos = random_.chance(0.3);

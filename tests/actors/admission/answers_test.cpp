@@ -140,29 +140,6 @@ TEST(Answers, MayBeAskedForSoManyLogprobsOnly) {
 }
 
 // ── Thinking ───────────────────────────────────────────────────────────────────────────────────
-// The fake model, were it one that thinks: like DeepSeek-R1's distillations its template opens the
-// thinking.
-class ThinkingModel final : public engine::TextModel {
- public:
-  std::uint32_t vocabulary() const override { return fake_->vocabulary(); }
-  std::uint32_t context_tokens() const override { return fake_->context_tokens(); }
-  std::vector<TokenId> encode(std::string_view text, bool parse, bool add) const override {
-    return fake_->encode(text, parse, add);
-  }
-  std::string_view bytes(TokenId id) const override { return fake_->bytes(id); }
-  bool is_control(TokenId id) const override { return fake_->is_control(id); }
-  const std::vector<TokenId>& stop_ids() const override { return fake_->stop_ids(); }
-  bool thinks() const override { return true; }
-  std::size_t longest_token_bytes() const override { return fake_->longest_token_bytes(); }
-  Result<std::string> render(const std::vector<engine::ChatMessage>& messages,
-                             bool add_generation_prompt) const override {
-    return *fake_->render(messages, add_generation_prompt) + "<think>\n";
-  }
-
- private:
-  std::shared_ptr<const engine::TextModel> fake_ = fake_model();
-};
-
 GenerateRequest chat(const Harness& h) {
   auto ask = h.ask(1);
   ask.prompt.reset();
@@ -179,7 +156,7 @@ std::string reasoning(Harness& h, std::uint64_t connection_number) {
 TEST(Answers, OfAModelThatThinksComeInTwoTexts) {
   const std::string answer = "hm, so</think>\n\nBecause.";
   for (std::size_t cut = 0; cut <= answer.size(); ++cut) {
-    Harness h({}, std::make_shared<ThinkingModel>());
+    Harness h({}, fake_model(6));
     h.join(e1);
     h.join(e2);
     h.generate(1, chat(h));
@@ -199,7 +176,7 @@ TEST(Answers, OfAModelThatThinksComeInTwoTexts) {
 }
 
 TEST(Answers, AreAllTextUnlessTheyAreAChat) {
-  Harness h({}, std::make_shared<ThinkingModel>());
+  Harness h({}, fake_model(6));
   stream_hello(h, h.ask(1));
   h.tokens(e1, key(1), 5, "</think>!", Finish::stop);
   EXPECT_EQ(h.text(1), "hello</think>!");

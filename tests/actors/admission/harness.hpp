@@ -25,8 +25,9 @@ inline mesh::RequestKey key(std::uint64_t number, std::uint32_t epoch = 1) {
   return {request_id(number), Epoch{epoch}};
 }
 
-inline std::shared_ptr<const engine::TextModel> fake_model() {
+inline std::shared_ptr<const engine::TextModel> fake_model(std::uint32_t thinking_tokens = 0) {
   engine::FakeOptions options;
+  options.thinking_tokens = thinking_tokens;
   options.context_tokens = 2048;
   options.stop_id = stop_id;
   return engine::make_fake_text_model(options);
