@@ -5,9 +5,9 @@
 
 CLIENT is one of openai, locust, evalscope, aiperf, guidellm, curl. Each Python client is expected in a virtual
 environment of its name in FOLDER (README.md beside this file). Without --url a mesh of 2 executors with the demo model
-is started, and audited after the run; --kill ends one of its executors with SIGKILL midway. Prints JSON, in which `moved`
-is how often an answer went on at another executor; what the client itself printed and wrote goes to FOLDER/CLIENT[-kill].
-Exit code 0: there were requests and no errors.
+is started, and audited after the run; --kill ends one of its executors with SIGKILL midway. Prints JSON, in which
+`moved` is how often an answer went on at another executor, and why; what the client itself printed and wrote goes to
+FOLDER/CLIENT[-kill]. Exit code 0: there were requests and no errors.
 """
 
 import argparse
@@ -75,7 +75,8 @@ def run_on_own_mesh(options):
             assert killed, "the executor could not be killed"
         mesh.assert_empty()
         return {"requests": requests, "errors": errors, "killed": killed,
-                "moved": mesh.audit()["figures"]["epochs_lost"]}
+                "moved": next(service["epochs_lost"] for service in mesh.audit()["services"]
+                              if service["service"] == "admission")}
 
 
 def main():
