@@ -6,11 +6,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <utility>
 
-#include "mesh/client_codec.hpp"
 #include "mesh/codec.hpp"
 #include "mesh/endpoint.hpp"
 #include "mesh/routing_id.hpp"
@@ -99,11 +97,6 @@ Result<void> ClientSocket::send(const Message& message, TimePoint deadline) {
   return send_frames(encode_type(message), encode_body(message), deadline);
 }
 
-Result<void> ClientSocket::send(std::string_view verb, const nlohmann::json& body,
-                                TimePoint deadline) {
-  return send_frames(verb, encode_client(body), deadline);
-}
-
 Result<void> ClientSocket::send_frames(std::string_view type, std::string_view body,
                                        TimePoint deadline) {
   if (auto ready = impl_->wait(ZMQ_POLLOUT, deadline); !ready.ok()) return ready;
@@ -130,15 +123,6 @@ Result<Message> ClientSocket::receive_message(TimePoint deadline) {
   auto frames = receive_frames(deadline);
   if (!frames.ok()) return frames.error();
   return to_message(*frames);
-}
-
-Result<ClientFrames> ClientSocket::receive_client(TimePoint deadline) {
-  auto frames = receive_frames(deadline);
-  if (!frames.ok()) return frames.error();
-  if (frames->size() != 3 || (*frames)[0] != frame_magic) {
-    return Error{ErrorCode::corrupt, "what answers there does not speak aorta's protocol"};
-  }
-  return ClientFrames{std::move((*frames)[1]), std::move((*frames)[2])};
 }
 
 Result<ControlReply> call_control(const ControlCall& call) {

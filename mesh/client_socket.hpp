@@ -1,8 +1,7 @@
 #pragma once
-// A blocking DEALER for tools and tests: to a service's own socket as a tool, or to the clients'
-// front. It needs no loop; every wait has a deadline.
+// A blocking DEALER to a service's own socket, for tools. It needs no loop; every wait has a
+// deadline.
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,12 +12,6 @@
 #include "mesh/messages.hpp"
 
 namespace aorta::mesh {
-
-// Frames of the clients' front: ["AOR1", verb, msgpack map]. For the body see decode_client().
-struct ClientFrames {
-  std::string verb;
-  std::string body;
-};
 
 // What to do about an ipc:// endpoint where nobody listens: say so, or wait for somebody.
 enum class IfAbsent { fail, wait };
@@ -39,9 +32,7 @@ class ClientSocket {
 
   // Errors: unavailable when the deadline has passed or a signal came.
   Result<void> send(const Message& message, TimePoint deadline);
-  Result<void> send(std::string_view verb, const nlohmann::json& body, TimePoint deadline);
   Result<Message> receive_message(TimePoint deadline);
-  Result<ClientFrames> receive_client(TimePoint deadline);
 
  private:
   struct Impl;

@@ -1,13 +1,11 @@
-// Tools and clients against sockets on a loop in another thread.
+// Tools against sockets on a loop in another thread.
 #include "mesh/client_socket.hpp"
 
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
-#include <nlohmann/json.hpp>
 #include <thread>
 
-#include "mesh/client_codec.hpp"
 #include "mesh/codec.hpp"
 #include "mesh/peering.hpp"
 #include "mesh/wire.hpp"
@@ -78,33 +76,6 @@ TEST(ClientSocket, SaysThatNothingRuns) {
   auto silent = call_control({"tcp://127.0.0.1:1", "ps", "", std::chrono::milliseconds(1)});
   ASSERT_FALSE(silent.ok());
   EXPECT_EQ(silent.error().code, ErrorCode::unavailable);
-}
-
-TEST(ClientSocket, AClientSpeaksToAFront) {
-  TempDir dir;
-  WireLoop loop;
-  LoopSocket* front = nullptr;
-  LoopSocket router(loop, {.handover = false}, [&](std::vector<Frames>& batch) {
-    for (const Frames& frames : batch) {
-      ASSERT_EQ(frames.size(), 4u);
-      EXPECT_EQ(frames[2], "generate");
-      auto body = decode_client(frames[3]);
-      ASSERT_TRUE(body.ok());
-      front->send({frames[0], frame_magic, "tokens",
-                   encode_client({{"text", (*body)["prompt"]}, {"index", 0}})});
-    }
-  });
-  front = &router;
-  ASSERT_TRUE(router.bind(dir.ipc("c.sock")).ok());
-  auto client = ClientSocket::connect(dir.ipc("c.sock"));
-  ASSERT_TRUE(client.ok());
-  const TimePoint deadline = now() + seconds(20);
-  ASSERT_TRUE(client->send("generate", {{"prompt", "héllo"}}, deadline).ok());
-  while (router.counts().sent == 0) loop.io().run_one();
-  auto answer = client->receive_client(deadline);
-  ASSERT_TRUE(answer.ok()) << answer.error().message;
-  EXPECT_EQ(answer->verb, "tokens");
-  EXPECT_EQ((*decode_client(answer->body))["text"], "héllo");
 }
 
 }  // namespace
