@@ -88,9 +88,9 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
     if (!pair) return pair.error();
     curve_secret = pair->secret_key;
   }
-  FrontOptions fronts{http_options(config_), zmq_options(config_), api_keys_, farewell(config_)};
+  FrontOptions fronts{http_options(config_), zmq_options(config_), api_keys_, std::move(*tls),
+                      farewell(config_)};
   fronts.zmq.curve_secret = std::move(curve_secret);
-  fronts.tls = std::move(*tls);
   fronts.http.max_connections = allow_connections(fronts.http.max_connections);
   admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, fronts);
   return {};
