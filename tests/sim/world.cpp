@@ -16,6 +16,8 @@ using std::chrono::seconds;
 constexpr const char* scheduler_address = "sim://scheduler";
 constexpr const char* monitor_address = "sim://monitor";
 constexpr const char* model = "fake";
+// Figures say nothing of what is simulated, and writing them takes as long as all the rest.
+constexpr seconds report_every{10};
 
 engine::FakeOptions fake_options() {
   engine::FakeOptions options;
@@ -80,6 +82,7 @@ void World::build() {
     options.scheduler_address = scheduler_address;
     options.monitor_address = monitor_address;
     options.default_model = model;
+    options.report_every_ms = milliseconds(report_every).count();
     options.max_wait_ms = {60'000, 60'000, 60'000};
     admissions_.push_back(std::make_unique<AdmissionProcess>(
         timeline_, network_, fmt::format("admission-{}", i), options, oracle_));
@@ -93,6 +96,7 @@ void World::add_executor(const std::string& name) {
   options.scheduler_address = scheduler_address;
   options.monitor_address = monitor_address;
   options.drain_for = milliseconds(500);
+  options.report_every = report_every;
   auto fake = fake_options();
   executors_.push_back(std::make_unique<ExecutorProcess>(timeline_, network_, name, options, fake,
                                                          batch_limits(), EngineTimes{}));
