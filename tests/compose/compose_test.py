@@ -53,7 +53,7 @@ def test_nobody_asks_without_a_key(mesh):
 
 def test_a_key_made_while_the_mesh_is_up(mesh):
     added = mesh.compose("exec", "-T", "admission", "aorta", "keys", "add").stdout.strip()
-    mesh.compose("kill", "--signal", "HUP", "admission")
+    mesh.compose("kill", "-s", "HUP", "admission")
     mesh.wait_said("admission", "API keys read again")
     first, mesh.api_key = mesh.api_key, added
     try:
