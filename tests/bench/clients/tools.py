@@ -1,6 +1,5 @@
 """How each client is started, and how what it printed or wrote is counted."""
 
-import csv
 import dataclasses
 import json
 import pathlib
@@ -36,13 +35,12 @@ def locust_command(options, url):
     return [binary(options, "locust"), "--headless", "--locustfile", str(HERE / "locustfile.py"),
             "--host", url, "--users", str(options.clients), "--spawn-rate", str(options.clients),
             "--run-time", f"{options.seconds}s", "--stop-timeout", "60", "--only-summary",
-            "--csv", "locust"]
+            "--json-file", "stats"]
 
 
 def locust_count(_, folder):
-    with open(folder / "locust_stats.csv") as file:
-        total = next(row for row in csv.DictReader(file) if row["Name"] == "Aggregated")
-    return int(total["Request Count"]), int(total["Failure Count"])
+    rows = json.loads((folder / "stats.json").read_text())
+    return sum(row["num_requests"] for row in rows), sum(row["num_failures"] for row in rows)
 
 
 # ── evalscope perf: streaming chat ──────────────────────────────────────────────────────────────
