@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 from typing import Callable
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,13 +35,12 @@ def openai_count(printed, _):
 def locust_command(options, url):
     return [binary(options, "locust"), "--headless", "--locustfile", str(HERE / "locustfile.py"),
             "--host", url, "--users", str(options.clients), "--spawn-rate", str(options.clients),
-            "--run-time", f"{options.seconds}s", "--stop-timeout", "60", "--only-summary",
-            "--json-file", "stats"]
+            "--run-time", f"{options.seconds}s", "--stop-timeout", "60", "--only-summary"]
 
 
-def locust_count(_, folder):
-    rows = json.loads((folder / "stats.json").read_text())
-    return sum(row["num_requests"] for row in rows), sum(row["num_failures"] for row in rows)
+def locust_count(printed, _):
+    requests, errors = re.search(r"Aggregated +(\d+) +(\d+)\(", printed).groups()
+    return int(requests), int(errors)
 
 
 # ── evalscope perf: streaming chat ──────────────────────────────────────────────────────────────
