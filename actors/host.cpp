@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "actors/figures.hpp"
 #include "actors/host_impl.hpp"
 #include "actors/shell_impl.hpp"
 #include "base/log.hpp"
@@ -100,6 +101,17 @@ void Host::handle_signals(std::function<void()> on_hup) {
   std::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of the write
   impl_->signals = std::make_unique<Impl::Signals>(*impl_, std::move(on_hup));
 }
+
+std::vector<mesh::Figure> Host::Impl::refusals() const {
+  std::vector<mesh::Figure> figures;
+  for (const auto& [reason, count] : loop.refusals()) {
+    figures.push_back(counter("aorta_security_rejected_total", label("reason", reason),
+                              static_cast<double>(count)));
+  }
+  return figures;
+}
+
+std::vector<mesh::Figure> Host::refusals() const { return impl_->refusals(); }
 
 void Host::use_keys(std::shared_ptr<const mesh::MeshKeys> keys) { impl_->keys = std::move(keys); }
 

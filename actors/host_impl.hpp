@@ -12,6 +12,7 @@ struct Host::Impl {
   void left(int exit_code);  // a shell's service has left
   void stop(int exit_code);  // on the loop's thread
   void drain_all();
+  std::vector<mesh::Figure> refusals() const;
   void take(int new_exit_code) { exit_code = exit_code == 0 ? new_exit_code : exit_code; }
 
   HostOptions options;

@@ -1,7 +1,5 @@
 #include "actors/shell_impl.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <stdexcept>
 
@@ -58,12 +56,9 @@ mesh::WireOptions wire_options(const Host::Impl& host) {
 }
 
 // What the wire has refused is part of what every service reports.
-mesh::Message with_refusals(const mesh::Report& report, const mesh::WireLoop& loop) {
+mesh::Message with_refusals(const mesh::Report& report, const Host::Impl& host) {
   mesh::Report more = report;
-  for (const auto& [reason, count] : loop.refusals()) {
-    more.figures.push_back({"aorta_security_rejected_total", fmt::format("reason=\"{}\"", reason),
-                            static_cast<double>(count), mesh::FigureKind::counter});
-  }
+  for (mesh::Figure& figure : host.refusals()) more.figures.push_back(std::move(figure));
   return more;
 }
 
@@ -175,8 +170,8 @@ std::vector<mesh::PeerId> Shell::Impl::carry_out(const mesh::Outbox& out) {
   }
   for (const auto& [to, message] : out.sends) {
     const auto* report = std::get_if<mesh::Report>(&message);
-    const auto sent = report != nullptr ? wire->send(to, with_refusals(*report, host.loop))
-                                        : wire->send(to, message);
+    const auto sent =
+        report != nullptr ? wire->send(to, with_refusals(*report, host)) : wire->send(to, message);
     if (sent == mesh::SendResult::unreachable) unreachable.push_back(to);
   }
   for (const std::string& forgery : out.forgeries) host.loop.refuse("forged", forgery);

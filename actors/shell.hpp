@@ -42,6 +42,8 @@ class Host {
   void handle_signals(std::function<void()> on_hup);
   // By which this process's services meet others over TCP. Before the first shell.
   void use_keys(std::shared_ptr<const mesh::MeshKeys> keys);
+  // Peers and messages that the wire has refused, by reason; every Report has them too.
+  std::vector<mesh::Figure> refusals() const;
 
  private:
   friend class Shell;

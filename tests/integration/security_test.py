@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 import time
 
@@ -97,7 +98,7 @@ def test_a_broken_file_keeps_the_old_keys(keyed):
     path = keyed.state / "keys/api_keys"
     good = path.read_text()
     path.write_text("nonsense\n")
-    os.kill(keyed.find("admission")["pid"], 1)
+    os.kill(keyed.find("admission")["pid"], signal.SIGHUP)
     log = keyed.state / "logs/admission.log"
     wait_for(lambda: "not read again: what was read before stays" in log.read_text(), True)
     assert models(keyed, keyed.ann) == 200
