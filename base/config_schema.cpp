@@ -182,7 +182,7 @@ std::vector<Setting> make_settings() {
       number(SETTING(scheduler.stall_ms), 100, 600'000,
              "An executor with requests on board that finishes no step for so long is stalled."),
       number(SETTING(scheduler.stall_steps), 1, 10'000,
-             "Or for so many of its median steps, whichever is longer."),
+             "Or for so many of its median or prefill steps, whichever is longest."),
       number(SETTING(scheduler.assumed_prefill_per_second), 1, 1e9,
              "Prompt tokens per second taken for an executor that has not measured its own."),
 

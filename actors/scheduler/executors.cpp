@@ -28,6 +28,12 @@ std::uint32_t Executor::used() const {
   return used;
 }
 
+std::uint64_t Executor::prefill() const {
+  std::uint64_t tokens = 0;
+  for (const auto& [key, placement] : placed) tokens += placement.prefill;
+  return tokens;
+}
+
 std::uint32_t Executor::free(TimePoint now) const {
   if (!serving() || refused || alone) return 0;
   const std::uint32_t limit = now < probation_until ? 1 : slots_total;
@@ -120,9 +126,10 @@ void Executors::suspect(const std::string& name, TimePoint now) {
 std::vector<std::string> Executors::find_stalled(TimePoint now) {
   std::vector<std::string> found;
   for (auto& [name, e] : table_) {
-    const auto steps = std::chrono::microseconds(std::int64_t{e.median_step_us}) *
-                       std::int64_t{options_.stall_steps};
-    const Duration limit = std::max<Duration>(options_.stall_after, steps);
+    const double step_s = std::max(e.median_step_us * 1e-6, prefill_step_seconds(e));
+    const std::chrono::duration<double> steps(step_s * options_.stall_steps);
+    const Duration limit =
+        std::max(options_.stall_after, std::chrono::duration_cast<Duration>(steps));
     if (e.stalled || e.holding == 0 || now - e.progressed <= limit) continue;
     e.stalled = true;
     found.push_back(name);
@@ -139,14 +146,21 @@ void Executors::want_drained(const std::set<std::string>& names) {
   for (auto& [name, executor] : table_) executor.leaving = names.contains(name);
 }
 
-// Prefill before it, its own prefill, and a row of every step for each neighbour.
-double Executors::begins_in_seconds(const Executor& e, const Need& need) const {
+double Executors::prefill_seconds(const Executor& e, std::uint64_t tokens) const {
   const std::uint32_t rate =
       e.prefill_per_second > 0 ? e.prefill_per_second : options_.assumed_prefill_per_second;
-  std::uint64_t tokens = need.tokens;
-  for (const auto& [key, placement] : e.placed) tokens += placement.prefill;
+  return static_cast<double>(tokens) / rate;
+}
+
+// A step with as much of a prompt in it as one takes; 0 when none waits for its prefill.
+double Executors::prefill_step_seconds(const Executor& e) const {
+  return prefill_seconds(e, std::min<std::uint64_t>(e.prefill(), options_.step_tokens));
+}
+
+// Prefill before it, its own prefill, and a row of every step for each neighbour.
+double Executors::begins_in_seconds(const Executor& e, const Need& need) const {
   const double step_seconds = std::max<std::uint32_t>(e.median_step_us, 1000) * 1e-6;
-  return static_cast<double>(tokens) / rate + e.used() * step_seconds;
+  return prefill_seconds(e, need.tokens + e.prefill()) + e.used() * step_seconds;
 }
 
 bool Executors::within_ramp(const Executor& e, TimePoint now) const {

@@ -59,6 +59,7 @@ struct Executor {
 
   bool serving() const;
   std::uint32_t used() const;
+  std::uint64_t prefill() const;  // tokens of prompts placed here that have no answer yet
   std::uint32_t free(TimePoint now) const;
   std::uint32_t free_blocks() const;
 };
@@ -95,6 +96,8 @@ class Executors {
   std::uint32_t free(const std::string& model, TimePoint now) const;
 
  private:
+  double prefill_seconds(const Executor& executor, std::uint64_t tokens) const;
+  double prefill_step_seconds(const Executor& executor) const;
   double begins_in_seconds(const Executor& executor, const Need& need) const;
   bool within_ramp(const Executor& executor, TimePoint now) const;
   bool room(const Executor& executor, const Need& need, TimePoint now) const;

@@ -27,10 +27,11 @@ struct ExecutorOptions {
   Duration slow_start = std::chrono::seconds(10);
   // An executor that crashed or stalled takes one request at a time for this long.
   Duration probation = std::chrono::seconds(10);
-  // Stalled: requests on board and no step finished for this long, or for
-  // `stall_steps` × its median step, whichever is longer.
+  // Stalled: requests on board and no step finished for this long, or for `stall_steps` × its
+  // median step, or its step of `step_tokens` while a prompt is prefilled; whichever is longest.
   Duration stall_after = std::chrono::seconds(2);
   std::uint32_t stall_steps = 10;
+  std::uint32_t step_tokens = 256;
   // Prefill rate taken for an executor that has not measured its own, in tokens per second.
   std::uint32_t assumed_prefill_per_second = 1000;
 };

@@ -171,6 +171,21 @@ TEST_F(ExecutorsTest, LongStepsAreNoStall) {
   EXPECT_FALSE(executors_.find_stalled(now_).empty());
 }
 
+TEST_F(ExecutorsTest, AnExecutorThatPrefillsMayTakeItsMeasuredTime) {
+  auto slow = ready_beat();
+  slow.prefill_per_second = 256;  // a full step takes a second
+  Executor& e = add("e", slow);
+  need_.tokens = 4000;
+  executors_.place(e, key(1), need_, TokenIndex{0});
+  slow.running = ready_beat({key(1)}).running;
+  executors_.beat(e, slow, now_);
+  now_ += 10s;
+  EXPECT_TRUE(executors_.find_stalled(now_).empty());
+  slow.running[0].next = TokenIndex{1};  // it decodes now
+  executors_.beat(e, slow, now_);
+  EXPECT_FALSE(executors_.find_stalled(now_).empty());
+}
+
 TEST_F(ExecutorsTest, IdleIsNoStall) {
   Executor& e = add("e");
   now_ += 1h;
