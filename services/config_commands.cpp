@@ -7,6 +7,7 @@
 
 #include "services/commands.hpp"
 #include "services/exposure.hpp"
+#include "services/key_files.hpp"
 
 namespace aorta::services {
 namespace {
@@ -42,6 +43,7 @@ int check(const ConfigOptions& options) {
   if (auto exposed = check_exposure(*config); !exposed) {
     return report_bad_configuration(exposed.error());
   }
+  if (auto tls = load_tls(*config); !tls) return report_bad_configuration(tls.error());
   fmt::print("{} is right\n", options.file);
   return exit_done;
 }

@@ -11,6 +11,7 @@
 
 #include "mesh/client_socket.hpp"
 #include "mesh/endpoint.hpp"
+#include "services/audit_text.hpp"
 #include "services/commands.hpp"
 #include "services/key_files.hpp"
 #include "services/state_lock.hpp"
@@ -75,23 +76,12 @@ int ps(const ControlOptions& options) {
   return exit_done;
 }
 
-// The kinds' figures, a line each, then what does not balance.
-void print_audit(const nlohmann::json& audit) {
-  for (const auto& [key, value] : audit.items()) {
-    if (value.is_array() && value.size() > 8) {
-      fmt::print("{}: {} (with --json: each)\n", key, value.size());
-    } else {
-      fmt::print("{}: {}\n", key, value.dump());
-    }
-  }
-}
-
 int audit(const ControlOptions& options) {
   auto reply = ask_monitor(options, "audit", "");
   if (!reply || options.json) return print_reply(reply);
   const auto parsed = nlohmann::json::parse(reply->text, nullptr, false);
   if (!parsed.is_object()) return print_reply(reply);
-  print_audit(parsed);
+  fmt::print("{}", audit_text(parsed));
   return reply->exit_code;
 }
 

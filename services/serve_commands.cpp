@@ -12,6 +12,7 @@
 #include "services/commands.hpp"
 #include "services/composition.hpp"
 #include "services/exposure.hpp"
+#include "services/key_files.hpp"
 
 namespace aorta::services {
 namespace {
@@ -107,6 +108,11 @@ int serve(ServiceKind kind, const ServeOptions& options) {
   if (auto checked = check_exposure(*config, kinds); !checked) {
     return report_bad_configuration(checked.error());
   }
+  // A child's is read when it starts, and again after a while when it was being replaced.
+  const bool child = options.incarnation != 0;
+  if (!child && std::ranges::count(kinds, ServiceKind::admission) > 0) {
+    if (auto tls = load_tls(*config); !tls) return report_bad_configuration(tls.error());
+  }
   const std::string name = options.name.empty() ? default_name(kind, *config) : options.name;
   if (!mesh::is_service_name(name)) {
     return report(
@@ -121,7 +127,6 @@ int serve(ServiceKind kind, const ServeOptions& options) {
   for (const std::string& folder : {state_folder(*config), log_folder(*config)}) {
     if (auto made = make_private_folder(folder); !made) return report(made.error());
   }
-  const bool child = options.incarnation != 0;
   log::init({.level = *log::parse_level(config->log.level),
              .format = config->log.format == "json" ? log::Format::json : log::Format::text,
              .service = name,

@@ -13,6 +13,7 @@
 #include "services/commands.hpp"
 #include "services/composition.hpp"
 #include "services/exposure.hpp"
+#include "services/key_files.hpp"
 #include "services/state_lock.hpp"
 
 namespace aorta::services {
@@ -94,6 +95,7 @@ int up(const UpOptions& options) {
   if (auto checked = check_exposure(*config); !checked) {
     return report_bad_configuration(checked.error());
   }
+  if (auto tls = load_tls(*config); !tls) return report_bad_configuration(tls.error());
   if (auto model = check_model(model_of(*config)); !model) {
     return report_cannot_start(model.error());
   }

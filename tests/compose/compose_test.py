@@ -54,7 +54,7 @@ def test_nobody_asks_without_a_key(mesh):
 def test_a_key_made_while_the_mesh_is_up(mesh):
     added = mesh.compose("exec", "-T", "admission", "aorta", "keys", "add").stdout.strip()
     mesh.compose("kill", "-s", "HUP", "admission")
-    mesh.wait_said("admission", "API keys read again")
+    mesh.wait_said("admission", 'read again what="API keys"')
     first, mesh.api_key = mesh.api_key, added
     try:
         assert mesh.ask_http("Who is there?", 1, 20)[1] == "length"
