@@ -33,8 +33,9 @@ std::string executors_of(const json& request) {
 }
 
 std::string requests_text(const json& service) {
-  const json requests = service.value("requests", json::array());
-  if (requests.empty()) return "";
+  const auto found = service.find("requests");
+  if (found == service.end() || !found->is_array() || found->empty()) return "";  // no admission
+  const json& requests = *found;
   std::string text = fmt::format("\n{:<32}  {:<12} {:<8} {:<10} {:>7} {:>7}  {}\n", "REQUEST",
                                  "TENANT", "TIER", "STATE", "PROMPT", "TOKENS", "EXECUTORS");
   const std::size_t shown = std::min(requests.size(), most_requests);

@@ -116,6 +116,15 @@ def test_ask_streams_an_answer(mesh):
     assert answer["finish_reason"] == "length"
 
 
+def test_the_audit_tells_a_person(mesh):
+    mesh.aorta("ask", "Why?", "--max-tokens", 7)
+    text = mesh.aorta("audit").stdout
+    assert text.startswith("balanced\nrequests ")
+    _, tenant, tier, state, _, tokens, executor = text.splitlines()[-1].split()
+    assert (tenant, tier, state, tokens) == ("default", "high", "length", "7")
+    assert executor.startswith("executor-")
+
+
 def test_health_of_one_and_of_nobody(mesh):
     assert mesh.aorta("health", "executor-1").returncode == 0
     done = mesh.aorta("health", "executor-99", check=False)
