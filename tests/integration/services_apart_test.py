@@ -16,17 +16,19 @@ SUPERSEDED = 78
 class Apart(meshes.Mesh):
     """No node agent: processes of our own. Everything else is asked as of any mesh."""
 
-    def __init__(self):
+    def __init__(self, model="fake", sets=None):
         super().__init__()
-        self.settings = ["--port-base", str(self.base), "--set", "mesh.bind=127.0.0.1",
-                         "--set", "engine.fake_step_us=4000",
-                         "--set", f"cache.folder={self.folder}/packs"]
+        self.model = str(model)
+        self.settings = ["--port-base", str(self.base)]
+        for key, value in {"mesh.bind": "127.0.0.1", "engine.fake_step_us": 4000,
+                           "cache.folder": self.folder / "packs", **(sets or {})}.items():
+            self.settings += ["--set", f"{key}={value}"]
         self.services = {}
 
     def serve(self, kind, name=None, *arguments):
         name = name or kind
         log = open(self.folder / f"{name}.log", "ab")
-        model = ["--model", "fake"] if kind in ("admission", "executor") else []
+        model = ["--model", self.model] if kind in ("admission", "executor") else []
         self.services[name] = subprocess.Popen(
             [BINARY, "serve", kind, "--name", name, *self.settings, *model, *arguments],
             env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
