@@ -33,6 +33,7 @@ void Children::start(Child& child, TimePoint now) {
   child.pid = 0;
   child.incarnation = {};
   child.started = now;
+  child.was_ready = false;
   child.due = never;
   actions_.push_back(StartChild{child.spec});
 }
@@ -65,6 +66,10 @@ void Children::started(const std::string& name, std::uint32_t pid, Incarnation i
   if (child.phase == Phase::stopping) actions_.push_back(SignalChild{name, pid, SIGTERM});
 }
 
+void Children::ready(const std::string& name) {
+  if (auto it = children_.find(name); it != children_.end()) it->second.was_ready = true;
+}
+
 Children::Exit Children::exited(const std::string& name, const Death& death, TimePoint now) {
   auto it = children_.find(name);
   if (it == children_.end()) return {};
@@ -81,7 +86,9 @@ Children::Exit Children::exited(const std::string& name, const Death& death, Tim
     child.due = never;
     return exit;
   }
-  const bool lived_well = now - child.started >= options_.backoff_max;
+  // One that served was brought down by what it was given, which is the scheduler's to keep apart:
+  // waiting would only keep it from everybody else.
+  const bool lived_well = child.was_ready || now - child.started >= options_.backoff_max;
   child.failures = backs_off(death) ? (lived_well ? 0 : child.failures) + 1 : 0;
   child.phase = Phase::waiting;
   // Never faster than one start per `backoff_first`, so that no death can keep the host busy.

@@ -47,6 +47,7 @@ struct Child {
   Phase phase = Phase::starting;
   std::uint32_t pid = 0;  // while starting: 0 until the spawner answered
   Incarnation incarnation;
+  bool was_ready = false;      // in this life
   std::uint32_t failures = 0;  // counted crashes and "try again" (75) in a row
   TimePoint started{};
   TimePoint due = never;  // waiting: restart; stopping: SIGKILL
@@ -62,6 +63,8 @@ class Children {
   // forgotten.
   void stop(const std::string& name, TimePoint now);
   void started(const std::string& name, std::uint32_t pid, Incarnation incarnation);
+  // It serves: whatever ends this life later is not a failure to start.
+  void ready(const std::string& name);
   // What died, as it was; `restarting`: it will be started again.
   struct Exit {
     Child child;

@@ -67,6 +67,9 @@ void Node::receive(const mesh::Sender& from, const mesh::Message& message, TimeP
   if (outcome != mesh::Peering::Outcome::none) return;
   if (auto* membership = std::get_if<mesh::Membership>(&message)) {
     membership_ = *membership;
+    for (const auto& [name, child] : children_.all()) {
+      if (child.phase == Phase::running && is_ready(child)) children_.ready(name);
+    }
   } else if (auto* desired = std::get_if<mesh::Desired>(&message)) {
     on_desired(*desired, now);
   } else if (auto* request = std::get_if<mesh::AuditRequest>(&message)) {

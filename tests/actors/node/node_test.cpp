@@ -183,6 +183,23 @@ TEST_F(NodeTest, FirstDeathIsToldAndRestartedAtOnce) {
   }
 }
 
+// A request that crashes each engine it comes to must not keep the others waiting.
+TEST_F(NodeTest, ACrashOfOneThatServedDoesNotBackOff) {
+  begin(1);
+  for (int crash = 0; crash < 10; ++crash) {
+    members_are({"executor-1"});
+    advance(milliseconds(500));
+    const std::size_t before = starts.size();
+    exits("executor-1", crashed);
+    EXPECT_EQ(starts.size(), before + 1) << crash;
+  }
+  exits("executor-1", crashed);  // this life never served
+  advance(milliseconds(100));
+  const std::size_t before = starts.size();
+  exits("executor-1", crashed);
+  EXPECT_EQ(starts.size(), before) << "the second of its kind waits";
+}
+
 TEST_F(NodeTest, OnlyCountedCrashesBackOff) {
   begin(1);
   std::vector<Duration> waits;
