@@ -9,18 +9,14 @@ import random
 import re
 import socket
 import struct
-import sys
-import threading
 import time
 
 import pytest
 
 import mesh as meshes
 from conftest import STEADY
+from load import Load
 from streams import FRONTS, Interrupt, ask_http, ask_zmq
-
-sys.path.insert(0, str(meshes.ROOT / "tests/chaos"))
-from load import Load  # noqa: E402
 
 LONG = {"max_tokens": 8000, "ignore_eos": True}  # half a minute
 
