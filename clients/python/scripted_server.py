@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -33,6 +34,8 @@ class Server:
         self.public_key, self.secret_key = zmq.curve_keypair()
         self.encrypted = encrypted
         self.asked: List[Tuple[str, Dict[str, Any]]] = []
+        # No message, which a cut could swallow.
+        self.stopped, self.stopper = socket.socketpair()
         self.open()
         port = self.socket.bind_to_random_port("tcp://127.0.0.1")
         self.address = f"tcp://127.0.0.1:{port}"
@@ -46,11 +49,9 @@ class Server:
             self.socket.curve_secretkey, self.socket.curve_server = self.secret_key, True
 
     def run(self) -> None:
-        while True:
+        while self.waits():
             peer, magic, verb, body = self.socket.recv_multipart()
             assert magic == b"AOR1"
-            if verb == b"stop":
-                return self.context.destroy(linger=0)
             ask = msgpack.unpackb(body)
             self.asked.append((verb.decode(), ask))
             for answer, fields in self.script(verb.decode(), ask):
@@ -61,6 +62,15 @@ class Server:
                 self.socket.send_multipart(
                     [peer, b"AOR1", answer.encode(), msgpack.packb(reply)])
 
+        self.context.destroy(linger=0)
+
+    def waits(self) -> bool:
+        """Until there is something to read; False when it is to stop instead."""
+        poller = zmq.Poller()
+        poller.register(self.socket, zmq.POLLIN)
+        poller.register(self.stopped, zmq.POLLIN)
+        return self.stopped.fileno() not in dict(poller.poll())
+
     def cut(self) -> None:
         """What was sent arrives; destroying a context waits until its port is free."""
         self.context.destroy(linger=1000)
@@ -68,11 +78,6 @@ class Server:
         self.socket.bind(self.address)
 
     def stop(self) -> None:
-        with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
-            if self.encrypted:
-                socket.curve_serverkey = self.public_key
-                socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
-            socket.connect(self.address)
-            socket.send_multipart([b"AOR1", b"stop", b"\x80"])
-            self.thread.join()
-            socket.setsockopt(zmq.LINGER, 0)
+        self.stopper.close()
+        self.thread.join()
+        self.stopped.close()
