@@ -44,6 +44,8 @@ struct LineReader::Editor {
   Line read() {
     interrupted = false;
     int size = 0;
+    // Before the prompt is shown: a Ctrl-D that came between would mean nothing to the editor.
+    el_set(edit, EL_PREP_TERM, 1);
     const char* text = el_gets(edit, &size);
     if (interrupted) return {Line::Kind::interrupted, {}};
     if (text == nullptr || size <= 0) return {Line::Kind::end, {}};

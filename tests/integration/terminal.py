@@ -35,8 +35,7 @@ class Terminal:
         """Returns the match of a regular expression in what is shown after the last one."""
         deadline = time.monotonic() + meshes.PATIENCE_S
         while not (match := re.compile(pattern, re.S).search(self.shown, self.seen)):
-            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
-            data = self._read() if ready else b""
+            data = self._read(deadline)
             assert data, f"{pattern!r} never came:\n{self.shown}"
             self.shown += data.decode(errors="replace")
         self.seen = match.end()
@@ -44,11 +43,14 @@ class Terminal:
 
     def exit_code(self):
         """What it ended with."""
-        while self._read():
+        deadline = time.monotonic() + meshes.PATIENCE_S
+        while self._read(deadline):
             pass
         return self.process.wait(meshes.PATIENCE_S)
 
-    def _read(self):
+    def _read(self, deadline):
+        ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+        assert ready, f"nothing more came:\n{self.shown}"
         try:
             return os.read(self.master, 65536)
         except OSError:  # the program has left
