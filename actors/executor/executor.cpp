@@ -76,6 +76,11 @@ void Executor::on_membership(const mesh::Membership& membership, TimePoint now, 
   for (const mesh::Member& member : membership.members) {
     if (member.kind != ServiceKind::admission || member.state == ServiceState::dead) continue;
     if (member.address.empty()) continue;
+    // A new life at the old address hears of us only if we greet it: its first Start waits for that.
+    const mesh::Peering::Peer* known = peering_.find(member.self.name);
+    if (known != nullptr && known->self.incarnation < member.self.incarnation) {
+      peering_.forget(member.self.name, now);
+    }
     peering_.dial(member.self.name, member.address, now, out);
     admissions_[member.self.name] = {};
     missing.erase(member.self.name);

@@ -73,6 +73,19 @@ TEST_F(ExecutorTest, DialsAdmissionsAndHangsUpOnThoseThatLeft) {
   EXPECT_EQ(out_.hangups, std::vector<std::string>{"admission-2"});
 }
 
+TEST_F(ExecutorTest, GreetsANewLifeOfAnAdmissionAtTheOldAddress) {
+  auto next_life = membership({"admission"});
+  next_life.members.front().self.incarnation = Incarnation{9};
+  receive("scheduler", next_life);
+  advance(300ms);
+  EXPECT_FALSE(taken<mesh::Hello>("admission").empty()) << "it would hear of us never";
+  welcome("admission", 9);
+  out_ = {};
+  receive("scheduler", next_life);
+  advance(300ms);
+  EXPECT_TRUE(taken<mesh::Hello>("admission").empty());
+}
+
 TEST_F(ExecutorTest, NeverHangsUpOnARunningRequest) {
   start(start_of(1));
   receive("scheduler", membership({}));
