@@ -102,9 +102,11 @@ void Executor::on_ack(const mesh::PeerId& from, const mesh::Ack& ack, TimePoint 
       continue;
     }
     if (run->admission.name != from.name) continue;
+    const std::size_t owed = run->sender.unacknowledged();
     run->sender.acknowledge(item);
     run->lease_until = now + run->lease;
-    run->unheard_since = now;
+    // One that only renews the lease, or comes for a neighbour's tokens, says nothing of ours.
+    if (run->sender.unacknowledged() < owed) run->unheard_since = now;
     if (run->sender.complete()) runs_.erase(item.key.request);
   }
 }

@@ -149,6 +149,17 @@ TEST_F(ExecutorTest, AnUnheardTailIsSentAgain) {
   EXPECT_TRUE(tokens(1).empty()) << "nothing is owed";
 }
 
+TEST_F(ExecutorTest, AcksThatBringNothingNewDoNotPutOffSendingAgain) {
+  start(start_of(1));
+  for (int i = 0; i < 3; ++i) step();
+  out_ = {};
+  for (int i = 0; i < 7; ++i) {  // they renew the lease, or come for other streams
+    ack(1, 1);
+    advance(100ms);
+  }
+  EXPECT_EQ(tokens(1).size(), 2u);
+}
+
 TEST_F(ExecutorTest, AnUnheardFinishIsSentAgain) {
   start(start_of(1));
   for (int i = 0; i < 10; ++i) step();
