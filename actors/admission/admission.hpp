@@ -23,6 +23,7 @@
 #include "actors/admission/request_table.hpp"
 #include "actors/admission/shedding.hpp"
 #include "actors/admission/tally.hpp"
+#include "actors/claims.hpp"
 #include "mesh/peering.hpp"
 #include "mesh/service.hpp"
 
@@ -69,6 +70,8 @@ class Admission final : public mesh::Service {
   }
   std::string request_json(const std::string& tenant, RequestId id) const;
   std::string audit() const;
+  void claim(actors::Claims& claims, TimePoint now) const;  // its part of the invariants
+  const RequestTable& requests() const { return table_; }
 
  private:
   const std::string& name_of_model(const std::string& asked) const;

@@ -23,6 +23,20 @@ Readiness Admission::readiness(TimePoint now) const {
   return readiness;
 }
 
+void Admission::claim(actors::Claims& claims, TimePoint now) const {
+  const std::string& name = self().self.name;
+  std::uint64_t open = 0;
+  for (const auto& [id, request] : table_.all()) {
+    const Phase phase = request->phase();
+    if (phase == Phase::held || phase == Phase::ended) continue;
+    ++open;
+    const Placed* placed = request->placed();
+    claims.open.push_back({request->key(), name, placed ? placed->executor.name : std::string(),
+                           now - request->arrived, phase == Phase::parked});
+  }
+  claims.admissions.push_back({name, tally_.accepted, tally_.ended_in_all(), open});
+}
+
 const std::string& Admission::name_of_model(const std::string& asked) const {
   return asked.empty() || asked == "default" ? options_.default_model : asked;
 }

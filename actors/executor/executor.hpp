@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "actors/claims.hpp"
 #include "actors/executor/options.hpp"
 #include "actors/executor/pack_search.hpp"
 #include "actors/executor/step_pace.hpp"
@@ -59,6 +60,18 @@ class Executor : public mesh::Service {
   mesh::ServiceState state() const { return state_; }
   std::vector<mesh::Figure> figures() const;
   std::string audit_json(TimePoint now) const;
+  void claim(actors::Claims& claims) const;  // its part of the invariants
+  struct RunView {
+    const mesh::RequestKey& key;
+    const mesh::PeerId& admission;
+    bool begun, finished;  // it has generated in this epoch; to its end
+  };
+  template <class See>
+  void each_run(See see) const {
+    for (const auto& [id, run] : runs_) {
+      see(RunView{run.sender.key(), run.admission, run.begun, run.sender.finished()});
+    }
+  }
 
  private:
   struct Run {
@@ -67,6 +80,7 @@ class Executor : public mesh::Service {
     Duration lease{};
     TimePoint lease_until{};
     TimePoint unheard_since{};  // of its last ack, or of the token that waits for one
+    bool begun = false;         // a token of this epoch has come
   };
   struct AdmissionView {
     TimePoint missing_since = never;  // from the membership

@@ -62,6 +62,14 @@ std::vector<mesh::Figure> Executor::model_figures() const {
   return figures;
 }
 
+void Executor::claim(actors::Claims& claims) const {
+  const std::string& name = self().self.name;
+  claims.executors.push_back({name, slots_used(), load_.slots_used, load_.blocks_used});
+  for (const auto& [id, run] : runs_) {
+    claims.runs.push_back({run.sender.key(), name, run.sender.finished()});
+  }
+}
+
 // Balanced: the engine holds what runs or is being stopped, and no block without a sequence.
 std::string Executor::audit_json(TimePoint now) const {
   nlohmann::json runs = nlohmann::json::array();

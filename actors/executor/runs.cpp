@@ -158,6 +158,7 @@ void Executor::on_engine(const engine::StepReport& step, const engine::EngineLoa
     // comes once more at its place.
     if (run == nullptr || run->sender.finished() || token.index != run->sender.next()) continue;
     if (run->sender.unacknowledged() == 0) run->unheard_since = now;
+    run->begun = true;
     run->sender.append(token.id, static_cast<mesh::Finish>(token.finish), logprobs_of(token));
     ++generated_total_;
     slot_freed_ = slot_freed_ || run->sender.finished();

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
-#include <set>
+
+#include "actors/claims.hpp"
 
 namespace aorta::monitor {
 namespace {
@@ -31,8 +32,9 @@ std::int64_t sum(const json& reply, const char* key) {
   return total;
 }
 
-bool is_open(const std::string& state) {
-  return state == "queued" || state == "placed" || state == "parked" || state == "held";
+mesh::RequestKey key_of(const json& request, const char* id) {
+  return {RequestId::parse(text(request, id)).value_or(RequestId{}),
+          Epoch{static_cast<std::uint32_t>(number(request, "/epoch"))}};
 }
 
 class Audit {
@@ -60,11 +62,8 @@ class Audit {
           "placed by admissions");
     equal(value("scheduler_queued"), value("queued"), "requests queued at the scheduler",
           "queued by admissions");
-    for (const auto& [executor, request] : runs_) {
-      if (!open_.contains(request)) {
-        balance_.problems.push_back(
-            fmt::format("{} still holds request {}, which has ended", executor, request));
-      }
+    for (actors::Problem& problem : actors::find_problems(claims_, {})) {
+      balance_.problems.push_back(std::move(problem.sentence));
     }
     return std::move(balance_);
   }
@@ -90,32 +89,48 @@ class Audit {
     f["epochs"] += sum(reply, "epochs");
     f["epochs_lost"] += sum(reply, "epochs_lost");
     if (!reply.contains("requests")) return;
-    for (const json& request : reply["requests"]) {
-      if (is_open(text(request, "state"))) open_.insert(text(request, "id"));
-    }
+    for (const json& request : reply["requests"]) claim_open(text(reply, "name"), request);
+  }
+
+  void claim_open(const std::string& admission, const json& request) {
+    const std::string state = text(request, "state");
+    if (state != "queued" && state != "placed" && state != "parked") return;
+    const bool placed = state == "placed" && request.contains("epochs") &&
+                        request["epochs"].is_array() && !request["epochs"].empty();
+    claims_.open.push_back({key_of(request, "id"), admission,
+                            placed ? text(request["epochs"].back(), "executor") : std::string(),
+                            {}, state == "parked"});
   }
 
   void add_scheduler(const json& reply) {
     balance_.figures["scheduler_placed"] += number(reply, "/placed");
     balance_.figures["scheduler_queued"] += number(reply, "/queued");
     balance_.figures["scheduler_lost"] += number(reply, "/lost");
+    if (!reply.contains("known")) return;  // an older version
+    claims_.scheduler = true;
+    for (const json& request : reply["known"]) {
+      claims_.reservations.push_back({key_of(request, "request"), text(request, "executor")});
+    }
   }
 
   void add_executor(const std::string& name, const json& reply) {
     auto& f = balance_.figures;
     const std::int64_t running = number(reply, "/slots_used");
     const std::int64_t blocks = number(reply, "/blocks_used");
+    const bool tells = reply.contains("engine_slots_used");
+    const std::int64_t held = tells ? number(reply, "/engine_slots_used") : running;
+    claims_.executors.push_back({name, static_cast<std::uint32_t>(running),
+                                 static_cast<std::uint32_t>(held),
+                                 static_cast<std::uint32_t>(blocks)});
     f["executors"] += 1;
     f["running"] += running;
     f["in_flight"] += number(reply, "/in_flight");
     f["blocks_used"] += blocks;
     f["unacked_tokens"] += number(reply, "/unacked_tokens");
-    if (running == 0 && blocks != 0) {
-      balance_.problems.push_back(
-          fmt::format("{} is idle, but {} KV blocks are in use", name, blocks));
-    }
     if (!reply.contains("runs")) return;
-    for (const json& run : reply["runs"]) runs_.emplace_back(name, text(run, "request"));
+    for (const json& run : reply["runs"]) {
+      claims_.runs.push_back({key_of(run, "request"), name, run.value("finished", false)});
+    }
   }
 
   void equal(std::int64_t a, std::int64_t b, const char* what_a, const char* what_b) {
@@ -124,8 +139,7 @@ class Audit {
   }
 
   Balance balance_;
-  std::set<std::string> open_;                             // ids of open requests
-  std::vector<std::pair<std::string, std::string>> runs_;  // executor, request
+  actors::Claims claims_;
 };
 
 }  // namespace

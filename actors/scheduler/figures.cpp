@@ -70,6 +70,7 @@ std::vector<mesh::Figure> Scheduler::figures(TimePoint now) const {
       {"aorta_scheduler_members", "", double(members_.size())},
       {"aorta_scheduler_hold_seconds", "", mean_hold_seconds_},
       {"aorta_scheduler_placed_total", "", double(placed_total_), FigureKind::counter},
+      {"aorta_scheduler_charged_total", "", charged_total_, FigureKind::counter},
       {"aorta_scheduler_closed_total", "", double(closed_total_), FigureKind::counter},
       {"aorta_scheduler_orphans_stopped_total", "", double(stops_total_), FigureKind::counter},
   };
@@ -80,6 +81,15 @@ std::vector<mesh::Figure> Scheduler::figures(TimePoint now) const {
   }
   actors::append_by_reason(figures, "aorta_scheduler_lost_total", lost_total_);
   return figures;
+}
+
+void Scheduler::claim(actors::Claims& claims, TimePoint now) const {
+  claims.scheduler = true;
+  for (const auto& [id, request] : requests_) {
+    const bool placed = request.state == Request::State::placed;
+    claims.reservations.push_back({request.key, placed ? request.executor.name : std::string(),
+                                   now - request.job.arrival});
+  }
 }
 
 // Balanced: the queues hold exactly the queued, the slots exactly the placed.
@@ -114,12 +124,20 @@ std::string Scheduler::audit_json(TimePoint now) const {
     homeless +=
         executor == executors_.all().end() || !executor->second.placed.contains(request.key);
   }
+  nlohmann::json known = nlohmann::json::array();
+  for (const auto& [id, request] : requests_) {
+    const bool is_placed = request.state == Request::State::placed;
+    known.push_back({{"request", id.to_string()},
+                     {"epoch", request.key.epoch.value},
+                     {"executor", is_placed ? request.executor.name : ""}});
+  }
   const bool balanced = queued == count(Request::State::queued) && running == placed &&
                         placements + homeless == placed;
   return nlohmann::json{
       {"service", "scheduler"}, {"name", self().self.name},   {"requests", requests_.size()},
       {"queued", queued},       {"placed", placed},           {"lost", count(Request::State::lost)},
       {"homeless", homeless},   {"members", members_.size()}, {"executors", executors},
+      {"known", known},
       {"balanced", balanced}}
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -101,7 +101,7 @@ void Scheduler::place(Request& request, TimePoint now, mesh::Outbox& out) {
   policy.started(request.job);
   if (!request.prompt_charged) {
     request.prompt_charged = true;
-    policy.charge(request.job, request.need.tokens * options_.policy.prompt_token_cost);
+    charge_cost(request, request.need.tokens * options_.policy.prompt_token_cost);
   }
   executors_.place(*executor, request.key, request.need, request.first);
   request.state = Request::State::placed;
@@ -164,8 +164,13 @@ void Scheduler::close(RequestId id, TimePoint now) {
 
 void Scheduler::charge(Request& request, std::uint32_t generated) {
   if (generated <= request.charged) return;
-  policy_of(request).charge(request.job, generated - request.charged);
+  charge_cost(request, generated - request.charged);
   request.charged = generated;
+}
+
+void Scheduler::charge_cost(const Request& request, double cost) {
+  policy_of(request).charge(request.job, cost);
+  charged_total_ += cost;
 }
 
 }  // namespace aorta::scheduler

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "actors/claims.hpp"
 #include "actors/scheduler/executors.hpp"
 #include "actors/scheduler/members.hpp"
 #include "actors/scheduler/options.hpp"
@@ -38,6 +39,9 @@ class Scheduler : public mesh::Service {
 
   std::vector<mesh::Figure> figures(TimePoint now) const;
   std::string audit_json(TimePoint now) const;
+  void claim(actors::Claims& claims, TimePoint now) const;  // its part of the invariants
+  // What tenants were charged by this life: generated tokens, and prompts at their price.
+  double charged() const { return charged_total_; }
 
  private:
   struct Request {
@@ -86,6 +90,7 @@ class Scheduler : public mesh::Service {
   void leave_state(Request& request);
   void close(RequestId request, TimePoint now);
   void charge(Request& request, std::uint32_t generated);
+  void charge_cost(const Request& request, double cost);
   void tell(Request& request, TimePoint now, mesh::Outbox& out);
   Request* find(RequestId request);
   Policy& policy_of(const Request& request);
@@ -124,6 +129,7 @@ class Scheduler : public mesh::Service {
   TimePoint slots_known_at_{};
   double mean_hold_seconds_ = 0;  // of a slot by a request, smoothed; 0: not known
   std::uint64_t placed_total_ = 0, stops_total_ = 0, closed_total_ = 0;
+  double charged_total_ = 0;
   std::map<mesh::LostReason, std::uint64_t> lost_total_;
 };
 
