@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -70,7 +71,23 @@ class FakeRunner final : public Runner {
   static std::uint64_t hash_of(const RunnerRow& row) {
     const std::string_view bytes(reinterpret_cast<const char*>(row.ids.data()),
                                  row.ids.size_bytes());
-    return stable_hash(bytes, row.sampling->seed * 31 + row.sampling->choice);
+    return stable_hash(bytes, row.sampling->seed * 31 + row.sampling->choice + drawing_of(row));
+  }
+
+  // Whoever asks for a way of drawing of its own has it and the token's index in the hash, as the
+  // real sampler has: one that is lost on a move shows at once.
+  static std::uint64_t drawing_of(const RunnerRow& row) {
+    const Sampling& s = *row.sampling;
+    const std::array<float, 6> drawing{s.top_p,
+                                       s.min_p,
+                                       static_cast<float>(s.top_k),
+                                       s.presence_penalty,
+                                       s.frequency_penalty,
+                                       s.repetition_penalty};
+    constexpr std::array<float, 6> plain{1, 0, 0, 0, 0, 1};
+    if (drawing == plain) return 0;
+    const std::string_view bytes(reinterpret_cast<const char*>(drawing.data()), sizeof drawing);
+    return stable_hash(bytes, row.generated_index);
   }
 
   // The chosen token is the likeliest, and each id after it half as likely.
