@@ -8,9 +8,18 @@ namespace aorta::sim {
 
 using Habit = ClientPlan::Habit;
 
-Client::Client(Timeline& timeline, AdmissionProcess& admission, const Oracle& oracle,
-               ClientPlan plan)
-    : timeline_(timeline), admission_(admission), oracle_(oracle), plan_(std::move(plan)) {
+const char* ClientPlan::name_of(Habit habit) {
+  constexpr const char* names[] = {"reads", "cancels", "dawdles", "resumes", "vanishes", "repeats"};
+  return names[static_cast<int>(habit)];
+}
+
+Client::Client(Timeline& timeline, AdmissionProcess& admission, AdmissionProcess& other,
+               const Oracle& oracle, ClientPlan plan)
+    : timeline_(timeline),
+      admission_(&admission),
+      other_(&other),
+      oracle_(oracle),
+      plan_(std::move(plan)) {
   for (std::uint32_t choice = 0; choice < plan_.request.choices; ++choice) {
     readings_.push_back({.expected = oracle.answer(plan_.request, choice)});
   }
@@ -39,18 +48,55 @@ std::uint32_t Client::epochs() const {
   return epochs;
 }
 
+bool Client::wants_nothing() const {
+  if (plan_.habit == Habit::cancels) return shown_ && ended();
+  return plan_.habit == Habit::vanishes && shown_ &&
+         plan_.request.on_disconnect.value_or(admission::OnDisconnect::cancel) ==
+             admission::OnDisconnect::cancel;
+}
+
+// Connects and asks; again until somebody listens.
+void Client::open(AdmissionProcess::Ask ask) {
+  if (!admission_->alive()) {
+    return timeline_.after(Duration(100'000), [this, ask = std::move(ask)] { open(ask); });
+  }
+  connection_ = admission_->connect(
+      {.told = [this](const auto& event) { handle(event); }, .cut = [this] { on_cut(); }});
+  admission_->ask(std::move(ask));
+}
+
 void Client::begin() {
-  connection_ = admission_.connect([this](const auto& event) { handle(event); });
-  admission_.ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
+  tell(fmt::format("asks {}, {} tokens of prompt, {} at most, {} choices, {} after {}",
+                   admission_->name(), readings_.front().expected.prompt_tokens,
+                   *plan_.request.max_tokens, plan_.request.choices,
+                   ClientPlan::name_of(plan_.habit), plan_.after_tokens));
+  open([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
     core.generate(connection_, plan_.request, now, out);
   });
 }
 
+// Without a journal the request went with its admission. Who has a key asks again, there or
+// elsewhere; the others are told that the connection ended.
+void Client::on_cut() {
+  if (ended()) return;
+  tell("is cut off: its admission died");
+  ++cuts_;
+  if (plan_.habit == Habit::repeats) {
+    shown_ = true;
+    if (cuts_ % 2 == 1) std::swap(admission_, other_);
+    return timeline_.after(Duration(50'000), [this] { ask_again(); });
+  }
+  if (plan_.habit == Habit::resumes && accepted_) {
+    shown_ = true;
+    return timeline_.after(Duration(50'000), [this] { reconnect(); });
+  }
+  end_all("cut");
+}
+
 void Client::violate(std::string what) {
   if (!violation_.empty()) return;
-  constexpr const char* names[] = {"reads", "cancels", "dawdles", "resumes", "vanishes", "repeats"};
   violation_ = fmt::format("{} ({} after {} tokens): {}", plan_.request.id.to_string(),
-                           names[static_cast<int>(plan_.habit)], plan_.after_tokens, what);
+                           ClientPlan::name_of(plan_.habit), plan_.after_tokens, what);
 }
 
 Client::Reading& Client::reading_of(std::uint32_t choice) {
@@ -66,6 +112,7 @@ void Client::end(Reading& reading, std::string outcome) {
   if (!reading.outcome.empty() && !answer_to_cancel) {
     return violate(fmt::format("{} after {}", outcome, reading.outcome));
   }
+  if (reading.outcome.empty()) tell(fmt::format("has {} tokens: {}", reading.ids.size(), outcome));
   reading.outcome = std::move(outcome);
 }
 
@@ -81,8 +128,10 @@ void Client::handle(const admission::ClientEvent& event) {
   if (const auto* accepted = std::get_if<admission::Accepted>(&event)) {
     if (accepted->choices != readings_.size()) violate("accepted with another n");
     accepted_ = true;
+    tell("is accepted");
     if (plan_.after_tokens == 0) show_habit();
   } else if (const auto* rejected = std::get_if<admission::Rejected>(&event)) {
+    if (rejected->code == "request_not_found" && cuts_ > 0) return end_all("cut");
     if (accepted_) violate("rejected after it was accepted: " + rejected->code);
     for (Reading& reading : readings_) end(reading, "rejected " + rejected->code);
   } else if (const auto* failed = std::get_if<admission::Failed>(&event)) {
@@ -93,6 +142,7 @@ void Client::handle(const admission::ClientEvent& event) {
 void Client::on_delta(const admission::Delta& delta) {
   Reading& reading = reading_of(delta.choice);
   if (!accepted_) violate("tokens before accepted");
+  if (plan_.poisonous) violate("a token of what crashes every engine");
   if (!reading.outcome.empty()) violate("tokens after the end");
   if (delta.first.value != reading.ids.size()) {
     violate(fmt::format("index {} came after {} tokens", delta.first.value, reading.ids.size()));
@@ -159,7 +209,8 @@ void Client::on_done(const admission::Done& done) {
       violate("usage differs");
     }
   } else if (done.finish_reason == "cancelled" && plan_.habit != Habit::cancels) {
-    violate("cancelled, and nobody had asked for it");
+    const bool too_late = left_at_ != never && timeline_.now() - left_at_ >= plan_.park;
+    if (!too_late) violate("cancelled, and nobody had asked for it");
   }
   end(reading, done.finish_reason);
 }
@@ -167,56 +218,63 @@ void Client::on_done(const admission::Done& done) {
 void Client::show_habit() {
   if (shown_ || ended()) return;
   shown_ = true;
+  if (plan_.habit != Habit::reads) {
+    tell(fmt::format("{} after {} tokens", ClientPlan::name_of(plan_.habit), received()));
+  }
   const std::string& tenant = plan_.request.tenant;
   switch (plan_.habit) {
     case Habit::reads:
       return;
     case Habit::cancels:
-      return admission_.ask(
+      return admission_->ask(
           [this, tenant](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
             core.cancel(connection_, tenant, plan_.request.id, now, out);
           });
     case Habit::dawdles:
-      admission_.ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
+      admission_->ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
         core.hold(connection_, true, now, out);
       });
       return timeline_.after(plan_.pause, [this] {
-        admission_.ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
+        admission_->ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
           core.hold(connection_, false, now, out);
         });
       });
     case Habit::resumes:
     case Habit::repeats:
-      admission_.close(connection_);
+      left_at_ = timeline_.now();
+      admission_->close(connection_);
       return timeline_.after(plan_.pause, [this] { reconnect(); });
     case Habit::vanishes:
-      admission_.close(connection_);
+      admission_->close(connection_);
       return end_all("vanished");
   }
 }
 
-// Resumes where it was, or asks again under its idempotency key and gets the stream from the start.
-// The end of a choice that had ended is told again.
-void Client::reconnect() {
-  connection_ = admission_.connect([this](const auto& event) { handle(event); });
+// Another request, but for its key: the stream from its beginning.
+void Client::ask_again() {
   accepted_ = false;
-  for (Reading& reading : readings_) reading.outcome.clear();
-  if (plan_.habit == Habit::repeats) {
-    for (Reading& reading : readings_) reading = {.expected = std::move(reading.expected)};
-    admission_.ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
-      auto again = plan_.request;
-      again.id.high ^= 1;  // a retry is another request, but for its key
-      core.generate(connection_, again, now, out);
-    });
-  } else {
-    std::vector<TokenIndex> next;
-    for (const Reading& reading : readings_) {
-      next.push_back(TokenIndex{static_cast<std::uint32_t>(reading.ids.size())});
-    }
-    admission_.ask([this, next](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
-      core.resume(connection_, plan_.request.tenant, plan_.request.id, next, now, out);
-    });
+  for (Reading& reading : readings_) reading = {.expected = std::move(reading.expected)};
+  tell("asks again under its key at " + admission_->name());
+  open([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
+    auto again = plan_.request;
+    again.id.high ^= 1 + cuts_;
+    core.generate(connection_, again, now, out);
+  });
+}
+
+// Where it was. The end of a choice that had ended is told again.
+void Client::reconnect() {
+  if (plan_.habit == Habit::repeats) return ask_again();
+  accepted_ = false;
+  std::vector<TokenIndex> next;
+  for (Reading& reading : readings_) {
+    reading.outcome.clear();
+    next.push_back(TokenIndex{static_cast<std::uint32_t>(reading.ids.size())});
   }
+  tell("resumes at " + admission_->name());
+  open([this, next](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
+    core.resume(connection_, plan_.request.tenant, plan_.request.id, next, now, out);
+  });
 }
 
 }  // namespace aorta::sim

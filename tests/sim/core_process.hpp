@@ -8,7 +8,7 @@
 namespace aorta::sim {
 
 template <class Core>
-class CoreProcess final : public Process {
+class CoreProcess : public Process {
  public:
   using Make = std::function<std::unique_ptr<Core>(const mesh::Hello&)>;
   CoreProcess(Timeline& timeline, Network& network, const std::string& name, mesh::ServiceKind kind,
@@ -22,10 +22,10 @@ class CoreProcess final : public Process {
     core_ = core.get();
     return core;
   }
+  Core* core_ = nullptr;
 
  private:
   Make make_;
-  Core* core_ = nullptr;
 };
 
 }  // namespace aorta::sim

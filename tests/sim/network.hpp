@@ -4,8 +4,8 @@
 // queued; what the connect side had queued goes to whoever answers next, also to a restarted
 // binder. A ROUTER's send to a peer that is not connected is reported as unreachable.
 // Messages travel as the codec's bytes, so an encoding fault is a simulator fault too.
-#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,50 +32,56 @@ class Network {
     virtual void deliver(const mesh::PeerId& from, const mesh::Message& message) = 0;
     virtual void unreachable(const mesh::PeerId& peer) = 0;
   };
+  struct Port;  // the sockets of one life of a process
+  enum class Direction { up, down };  // from the dialler to the binder, and back
 
-  Network(Timeline& timeline, Random& random, NetworkOptions options);
+  Network(Timeline& timeline, std::uint64_t seed, NetworkOptions options);
+  ~Network();
 
   // A process comes to life under its identity; `address` is what others dial it by, or empty.
-  void attach(const mesh::PeerId& self, const std::string& address, Endpoint& endpoint);
+  Port* attach(const mesh::PeerId& self, const std::string& address, Endpoint& endpoint);
   // It died: its sockets are gone, its peers see disconnects.
-  void detach(const mesh::PeerId& self);
+  void detach(Port* port);
 
-  void dial(const mesh::PeerId& self, const std::string& name, const std::string& address);
-  void hang_up(const mesh::PeerId& self, const std::string& name);
-  void send(const mesh::PeerId& self, const mesh::PeerId& to, const mesh::Message& message);
+  void dial(Port* port, const std::string& name, const std::string& address);
+  void hang_up(Port* port, const std::string& name);
+  void send(Port* port, const mesh::PeerId& to, const mesh::Message& message);
 
-  // Cuts the connection between two processes, if there is one; it comes back by itself.
-  void disconnect(const std::string& dialler, const std::string& binder);
-  // No connection forms between these names until healed.
-  void partition(const std::string& dialler, const std::string& binder, TimePoint until);
+  // Connections between two names, as they are now. Cut: in flight is lost, it comes back by
+  // itself, but not before `until`.
+  void cut(const std::string& dialler, const std::string& binder, TimePoint until);
+  // One direction is dead until then: what is sent arrives late, in order.
+  void block(const std::string& dialler, const std::string& binder, Direction direction,
+             TimePoint until);
+  // Everything takes so much longer until then: what others send overtakes it.
+  void delay(const std::string& dialler, const std::string& binder, Duration by, TimePoint until);
+  // (dialler, binder) of all connections that stand.
+  std::vector<std::pair<std::string, std::string>> connections() const;
+  std::uint64_t messages() const { return messages_; }
 
  private:
   struct Bytes {
     std::uint16_t type;
     std::string body;
   };
-  struct Connection {  // of a dialler to a name
-    mesh::PeerId dialler;
-    std::string name, address;
-    mesh::PeerId binder;               // of this generation; name empty: not connected
-    std::uint64_t generation = 0;      // in-flight messages of older ones are lost
-    std::vector<Bytes> queued;         // connect side, waiting for a connection
-    TimePoint last_up{}, last_down{};  // delivery times, to keep order in each direction
-    TimePoint cut_until{};
-  };
-  using Key = std::pair<mesh::PeerId, std::string>;
-
-  void connect(const Key& key);
+  struct Connection;
+  template <class Act>
+  void each(const std::string& dialler, const std::string& binder, Act act);
+  void connect(Connection& connection);
+  void connect_later(Connection& connection, std::int64_t least_us);
   void drop(Connection& connection);
-  void transmit(const Key& key, bool up, Bytes bytes);
+  void close(Connection& connection);
+  void transmit(Connection& connection, Direction direction, Bytes bytes);
+  void arrive(Connection& connection, Direction direction, const Bytes& bytes);
   Duration latency();
 
   Timeline& timeline_;
-  Random& random_;
+  Random random_;
   NetworkOptions options_;
-  std::map<mesh::PeerId, Endpoint*> endpoints_;
-  std::map<std::string, mesh::PeerId> bound_;  // address → process
-  std::map<Key, Connection> connections_;
+  std::vector<std::unique_ptr<Port>> ports_;  // of all lives: events point to them
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::map<std::string, Port*> bound_;  // by address
+  std::uint64_t messages_ = 0;
 };
 
 }  // namespace aorta::sim

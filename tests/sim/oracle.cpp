@@ -18,16 +18,22 @@ Expected Oracle::answer(const admission::GenerateRequest& request, std::uint32_t
     sequence.ids = model_->encode(prompt, true, false);
     reasoning = engine::reasoning_after(prompt);
   }
-  sequence.prompt_tokens = static_cast<std::uint32_t>(sequence.ids.size());
+  const auto prompt_tokens = static_cast<std::uint32_t>(sequence.ids.size());
+  sequence.prompt_tokens = prompt_tokens;
   sequence.max_tokens = *request.max_tokens;
   sequence.min_tokens = request.min_tokens;
-  if (!request.ignore_eos) sequence.stop_ids = model_->stop_ids();
+  sequence.stop_ids = request.stop_ids;
+  if (!request.ignore_eos) {
+    const auto& ends = model_->stop_ids();
+    sequence.stop_ids.insert(sequence.stop_ids.end(), ends.begin(), ends.end());
+  }
   sequence.sampling = request.sampling;
   sequence.sampling.choice = choice;
   sequence.top_logprobs = request.top_logprobs;
   AORTA_CHECK(stepper->start(std::move(sequence)).ok(), "a simulated request must be startable");
 
   Expected expected;
+  expected.prompt_tokens = prompt_tokens;
   engine::TextStream text(model_, request.stop, reasoning);
   while (expected.finish_reason.empty()) {
     for (const engine::Generated& token : stepper->step().tokens) {

@@ -13,7 +13,7 @@ struct Expected {
   std::vector<TokenId> ids;
   std::vector<engine::TokenLogprobs> logprobs;  // one for each id, or none where not asked for
   std::string reasoning, text;
-  std::uint32_t reasoning_tokens = 0;
+  std::uint32_t prompt_tokens = 0, reasoning_tokens = 0;
   std::string finish_reason;
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 // Virtual time: events in order of time, ties in order of scheduling.
+#include <algorithm>
 #include <functional>
-#include <queue>
 #include <utility>
 #include <vector>
 
@@ -11,23 +11,27 @@ namespace aorta::sim {
 
 class Timeline {
  public:
+  static constexpr TimePoint epoch{std::chrono::hours(1)};
+
   TimePoint now() const { return now_; }
   std::uint64_t events() const { return events_; }
   void at(TimePoint when, std::function<void()> run) {
-    queue_.push({std::max(when, now_), sequence_++, std::move(run)});
+    queue_.push_back({std::max(when, now_), sequence_++, std::move(run)});
+    std::push_heap(queue_.begin(), queue_.end());
   }
   void after(Duration delay, std::function<void()> run) { at(now_ + delay, std::move(run)); }
   // Runs the next event; false when it would be later than `until`.
   bool step(TimePoint until) {
-    if (queue_.empty() || queue_.top().when > until) {
+    if (queue_.empty() || queue_.front().when > until) {
       now_ = std::max(now_, until);
       return false;
     }
-    auto run = std::move(const_cast<Event&>(queue_.top()).run);
-    now_ = queue_.top().when;
-    queue_.pop();
+    std::pop_heap(queue_.begin(), queue_.end());
+    const Event event = std::move(queue_.back());
+    queue_.pop_back();
+    now_ = event.when;
     ++events_;
-    run();
+    event.run();
     return true;
   }
 
@@ -36,12 +40,12 @@ class Timeline {
     TimePoint when;
     std::uint64_t sequence;
     std::function<void()> run;
-    bool operator<(const Event& other) const {  // priority_queue keeps the largest first
+    bool operator<(const Event& other) const {  // a heap keeps the largest first
       return when != other.when ? when > other.when : sequence > other.sequence;
     }
   };
-  std::priority_queue<Event> queue_;
-  TimePoint now_{std::chrono::hours(1)};
+  std::vector<Event> queue_;
+  TimePoint now_ = epoch;
   std::uint64_t sequence_ = 0, events_ = 0;
 };
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <csignal>
 
 #include "engine/fake/fake_text_model.hpp"
 
@@ -15,7 +15,10 @@ using std::chrono::seconds;
 
 constexpr const char* scheduler_address = "sim://scheduler";
 constexpr const char* monitor_address = "sim://monitor";
+constexpr const char* cache_address = "sim://cache";
 constexpr const char* model = "fake";
+constexpr std::int64_t begin_us = 200'000;  // of clients and faults; executors may not be ready yet
+constexpr TokenId poison_id = 7;  // in no prompt but one that shall crash engines
 // Figures say nothing of what is simulated, and writing them takes as long as all the rest.
 constexpr seconds report_every{10};
 
@@ -27,123 +30,260 @@ engine::FakeOptions fake_options() {
   return options;
 }
 
-engine::BatchLimits batch_limits() {
-  engine::BatchLimits limits;
-  limits.slots = 4;
-  limits.step_tokens = 48;
-  limits.blocks = 80;  // of 4 × 64 that the context could take: preemption is common
-  return limits;
+EngineSetup engine_setup(const WorldOptions& options, Duration load) {
+  EngineSetup setup{.fake = fake_options()};
+  setup.times.load = load;
+  setup.limits.slots = 4;
+  setup.limits.step_tokens = 32;
+  setup.limits.blocks = options.blocks;
+  if (options.faults.poison > 0) setup.poison = poison_id;
+  return setup;
 }
+
+std::uint32_t ms_of(Duration duration) { return static_cast<std::uint32_t>(to_ms(duration)); }
 
 }  // namespace
 
+void Tally::add(const Tally& other) {
+  seeds += other.seeds, events += other.events, messages += other.messages;
+  faults += other.faults, requests += other.requests, tokens += other.tokens;
+  epochs += other.epochs, checks += other.checks, virtual_ms += other.virtual_ms;
+  for (const auto& [outcome, count] : other.outcomes) outcomes[outcome] += count;
+  coverage.add(other.coverage);
+}
+
 World::World(std::uint64_t seed, WorldOptions options)
-    : options_(options),
+    : seed_(seed),
+      options_(std::move(options)),
       random_(seed),
-      network_(timeline_, random_, {}),
+      network_(timeline_, Random(seed ^ 0x6e6574).next(), {}),
       oracle_(fake_options(), engine::make_fake_text_model(fake_options())) {
+  draw_options();
   build();
   plan_clients();
   plan_faults();
 }
 
-World::~World() = default;
-
-void World::tell(const std::string& line) const {
-  if (!options_.trace) return;
-  fmt::print(
-      "{:9.3f} ms  {}\n",
-      static_cast<double>((timeline_.now() - TimePoint(std::chrono::hours(1))).count()) / 1e3,
-      line);
+World::~World() {
+  // Processes that die with us tell nobody.
+  for (auto& executor : executors_) executor->on_death = nullptr;
+  if (node_) node_->on_death = [] {};
 }
 
-void World::violate(const std::string& what) {
-  if (violation_.empty()) violation_ = what;
-  tell("VIOLATION " + what);
+void World::draw_options() {
+  constexpr double few = 0.12;
+  if (random_.chance(options_.lucky)) options_.faults = options_.faults.scaled(few);
+  const double hurry = random_.chance(0.1) ? 1 : options_.hurry;
+  const auto sooner = [&](Duration usual) {
+    return Duration(static_cast<std::int64_t>(static_cast<double>(usual.count()) / hurry));
+  };
+  silence_ = sooner(seconds(2));
+  stall_ = sooner(seconds(2));
+  // Shorter than the silence after which a member is given up, too: then it is the lease that ends
+  // what runs for an admission that died.
+  lease_ = random_.chance(0.5) ? sooner(seconds(5)) : milliseconds(600);
+  load_ = milliseconds(random_.between(10, random_.chance(0.3) ? 600 : 60));
+  park_ = seconds(2);
+  retain_ = seconds(3);
 }
 
 void World::build() {
-  scheduler_ = std::make_unique<CoreProcess<scheduler::Scheduler>>(
-      timeline_, network_, "scheduler", mesh::ServiceKind::scheduler, [](const mesh::Hello& self) {
+  scheduler_ = std::make_unique<SchedulerProcess>(
+      timeline_, network_, "scheduler", mesh::ServiceKind::scheduler,
+      [this](const mesh::Hello& self) {
         scheduler::SchedulerOptions options;
         options.monitor_address = monitor_address;
+        options.missed_beats = static_cast<std::uint32_t>(silence_ / options.beat_every);
+        options.executors.stall_after = stall_;
+        options.executors.probation = stall_ * 3;
         return std::make_unique<scheduler::Scheduler>(self, options);
       });
-  scheduler_->boot();
-  monitor_ = std::make_unique<CoreProcess<monitor::Monitor>>(
+  monitor_ = std::make_unique<MonitorProcess>(
       timeline_, network_, "monitor", mesh::ServiceKind::monitor, [](const mesh::Hello& self) {
         monitor::MonitorOptions options;
         options.attendance.scheduler_address = scheduler_address;
         return std::make_unique<monitor::Monitor>(self, options);
       });
-  monitor_->boot();
+  cache_ = std::make_unique<CacheProcess>(
+      timeline_, network_, "cache", mesh::ServiceKind::cache, [](const mesh::Hello& self) {
+        cache::CacheOptions options;
+        options.attendance.scheduler_address = scheduler_address;
+        options.attendance.monitor_address = monitor_address;
+        options.attendance.report_every = report_every;
+        return std::make_unique<cache::Cache>(self, options, std::vector<cache::PackFile>{});
+      });
+  for (Process* process : {static_cast<Process*>(scheduler_.get()),
+                           static_cast<Process*>(monitor_.get()),
+                           static_cast<Process*>(cache_.get())}) {
+    watch(*process);
+    process->boot();
+  }
   for (int i = 1; i <= options_.admissions; ++i) {
     admission::AdmissionOptions options;
     options.scheduler_address = scheduler_address;
     options.monitor_address = monitor_address;
     options.default_model = model;
-    options.report_every_ms = milliseconds(report_every).count();
+    options.report_every_ms = ms_of(report_every);
     options.max_wait_ms = {60'000, 60'000, 60'000};
+    options.lease_ms = ms_of(lease_);
+    options.park_ms = ms_of(park_);
+    options.retain_ms = ms_of(retain_);
     admissions_.push_back(std::make_unique<AdmissionProcess>(
         timeline_, network_, fmt::format("admission-{}", i), options, oracle_));
+    watch(*admissions_.back());
     admissions_.back()->boot();
   }
-  for (int i = 1; i <= options_.executors; ++i) add_executor(fmt::format("executor-{}", i));
+  for (int i = 1; i <= options_.free_executors; ++i) {
+    add_executor(fmt::format("executor-{}", i)).boot();
+  }
+  if (options_.managed_executors > 0) build_node();
 }
 
-void World::add_executor(const std::string& name) {
+void World::build_node() {
+  node_ = std::make_unique<NodeProcess>(
+      timeline_, network_, "node", mesh::ServiceKind::node, [this](const mesh::Hello& self) {
+        node::NodeOptions options;
+        options.attendance.scheduler_address = scheduler_address;
+        options.attendance.monitor_address = monitor_address;
+        options.attendance.report_every = report_every / 4;
+        options.executors = static_cast<std::uint32_t>(options_.managed_executors);
+        options.name_prefix = "child";
+        options.restart.backoff_max = seconds(1);
+        return std::make_unique<node::Node>(self, options);
+      });
+  node_->start_child = [this](const node::ChildSpec& spec) { return start_child(spec.name); };
+  node_->signal_child = [this](const node::SignalChild& signal) { signal_child(signal); };
+  node_->on_death = [this] { orphan_children(); };
+  watch(*node_);
+  node_->boot();
+}
+
+ExecutorProcess& World::add_executor(const std::string& name) {
   executor::ExecutorOptions options;
   options.scheduler_address = scheduler_address;
   options.monitor_address = monitor_address;
+  options.cache_address = cache_address;
+  options.gguf_path = "weights.gguf";
   options.drain_for = milliseconds(500);
   options.report_every = report_every;
-  auto fake = fake_options();
-  executors_.push_back(std::make_unique<ExecutorProcess>(timeline_, network_, name, options, fake,
-                                                         batch_limits(), EngineTimes{}));
+  executors_.push_back(std::make_unique<ExecutorProcess>(
+      timeline_, network_, name, options, engine_setup(options_, load_)));
   ExecutorProcess& executor = *executors_.back();
-  executor.on_exit = [this](Process& process) {
-    tell(fmt::format("{} left with {}", process.name(), *process.exit_code()));
-    if (*process.exit_code() != 78) restart(process, milliseconds(10), milliseconds(300));
+  executor.on_death = [this](ExecutorProcess& dead) { child_died(dead); };
+  executor.on_crash = [this](ExecutorProcess& crashing) { note_crash(crashing); };
+  executor.on_token = [this, &executor](const engine::Generated& token) {
+    auto known = known_.find(token.key.request.low);
+    if (known == known_.end()) return;
+    std::uint32_t& generated = known->second.generated;
+    generated = std::max(generated, token.index.value + 1);
+    if (!cuts_.empty() && known->second.client == clients_.front().get()) {
+      play(executor, token.index.value);
+    }
   };
-  executor.boot();
+  watch(executor);
+  return executor;
 }
 
-ClientPlan World::make_plan(int number) {
+// A process under that name that does not run. Its name may have a living twin.
+ExecutorProcess* World::free_seat(const std::string& name) {
+  for (auto& executor : executors_) {
+    if (executor->name() == name && !executor->alive()) return executor.get();
+  }
+  return &add_executor(name);
+}
+
+NodeProcess::Started World::start_child(const std::string& name) {
+  ExecutorProcess& child = *free_seat(name);
+  agents_[&child] = node_->agent_life();
+  child.boot();
+  const mesh::Hello& self = child.core().self();
+  return {self.pid, self.self.incarnation};
+}
+
+void World::signal_child(const node::SignalChild& signal) {
+  for (auto& executor : executors_) {
+    if (!executor->alive() || executor->core().self().pid != signal.pid) continue;
+    if (signal.signal == SIGKILL) return executor->kill();
+    return executor->drain();
+  }
+}
+
+// Its agent reaps it and starts it again, or whoever runs containers does.
+void World::child_died(ExecutorProcess& executor) {
+  const node::Death& death = executor.death();
+  disturb(timeline_.now() + seconds(1));
+  tell(executor.name(), fmt::format("is dead ({})", death.cause));
+  if (auto agent = agents_.find(&executor); agent != agents_.end()) {
+    return node_->child_exited(agent->second, executor.name(), death);
+  }
+  constexpr double gone_for_good = 0.12;
+  if (random_.chance(gone_for_good) && options_.script.clients.empty()) return;
+  if (death.exit_code != 78) restart(executor, milliseconds(20), seconds(1));
+}
+
+// The spawner notices, drains them and makes an end after 10 s.
+void World::orphan_children() {
+  for (auto& executor : executors_) {
+    if (!executor->alive() || !agents_.contains(executor.get())) continue;
+    timeline_.after(milliseconds(1), [this, child = executor.get(), self = executor->self()] {
+      if (child->alive() && child->self() == self) child->drain();
+    });
+    timeline_.after(seconds(10), [this, child = executor.get(), self = executor->self()] {
+      if (child->alive() && child->self() == self) child->kill();
+    });
+  }
+}
+
+ClientPlan World::make_plan(int number, Random& random) {
   using Habit = ClientPlan::Habit;
   ClientPlan plan;
-  const std::int64_t kind = random_.between(0, 9);
-  plan.habit = kind < 5   ? Habit::reads
-               : kind < 6 ? Habit::cancels
-               : kind < 7 ? Habit::dawdles
-               : kind < 8 ? Habit::resumes
-               : kind < 9 ? Habit::vanishes
-                          : Habit::repeats;
-  plan.after_tokens = static_cast<std::uint32_t>(random_.between(0, options_.max_tokens / 2));
-  plan.pause = Duration(random_.between(1000, 3'000'000));
+  const std::int64_t kind = random.between(0, 19);
+  plan.habit = kind < 8    ? Habit::reads
+               : kind < 10 ? Habit::cancels
+               : kind < 12 ? Habit::dawdles
+               : kind < 15 ? Habit::resumes
+               : kind < 17 ? Habit::vanishes
+                           : Habit::repeats;
+  plan.after_tokens = static_cast<std::uint32_t>(random.between(0, options_.max_tokens / 2));
+  plan.pause = Duration(random.between(1000, 1'800'000));
+  plan.park = park_;
 
   admission::GenerateRequest& request = plan.request;
-  request.id = {random_.next(), random_.next()};
-  request.tenant = random_.chance(0.5) ? "blue" : "red";
-  request.tier = static_cast<mesh::Tier>(random_.chance(0.1) ? 0 : random_.between(1, 2));
-  const std::int64_t prompt =
-      random_.chance(0.2) ? random_.between(1, 400) : random_.between(1, 60);
+  request.id = {random.next(), random.next() << 8 | static_cast<std::uint64_t>(number) << 2};
+  request.tenant = random.chance(0.5) ? "blue" : "red";
+  request.tier = static_cast<mesh::Tier>(random.chance(0.1) ? 0 : random.between(1, 2));
+  const std::int64_t prompt = random.chance(0.3) ? random.between(1, 400) : random.between(1, 60);
   for (std::int64_t i = 0; i < prompt; ++i) {
-    request.prompt_ids.push_back(static_cast<TokenId>(random_.between(1, 255)));
+    request.prompt_ids.push_back(static_cast<TokenId>(random.between(8, 255)));
   }
-  if (random_.chance(0.3)) {  // a chat: its answer begins with thinking
+  plan.poisonous = number == 0 && random.chance(options_.faults.poison);
+  if (plan.poisonous) {
+    request.prompt_ids[random.next() % request.prompt_ids.size()] = poison_id;
+  } else if (random.chance(0.3)) {  // a chat: its answer begins with thinking
     request.messages = {{"user", {request.prompt_ids.begin(), request.prompt_ids.end()}}};
     request.prompt_ids.clear();
   }
-  request.max_tokens = static_cast<std::uint32_t>(random_.between(1, options_.max_tokens));
-  request.ignore_eos = random_.chance(0.3);
-  request.sampling.temperature = random_.chance(0.3) ? 0.0f : 0.9f;
-  request.sampling.seed = random_.next();
-  if (random_.chance(0.25)) request.choices = static_cast<std::uint32_t>(random_.between(2, 3));
-  if (random_.chance(0.2)) request.top_logprobs = static_cast<std::uint32_t>(random_.between(0, 3));
-  if (random_.chance(0.3)) request.stop = {"e", "zz"};
+  request.max_tokens = static_cast<std::uint32_t>(random.between(1, options_.max_tokens));
+  request.ignore_eos = random.chance(0.3);
+  request.sampling.temperature = random.chance(0.3) ? 0.0f : 0.9f;
+  request.sampling.seed = random.next();
+  if (random.chance(0.5)) {  // what the fake engine mixes into its hash, and the index with it
+    request.sampling.top_k = static_cast<std::uint32_t>(random.between(1, 50));
+    request.sampling.top_p = 0.9f;
+    request.sampling.frequency_penalty = 0.25f;
+  }
+  if (random.chance(0.2)) request.choices = static_cast<std::uint32_t>(random.between(2, 3));
+  if (random.chance(0.2)) request.top_logprobs = static_cast<std::uint32_t>(random.between(0, 3));
+  if (random.chance(0.3)) request.stop = {"e", "zz"};
+  if (random.chance(0.2)) {
+    request.ignore_eos = false;
+    request.stop_ids = {'a', 'o'};
+    request.min_tokens = static_cast<std::uint32_t>(random.between(1, *request.max_tokens));
+  }
+  if (random.chance(0.04)) request.timeout_ms = static_cast<std::uint32_t>(random.between(300, 3000));
   if (plan.habit == Habit::resumes) {
     request.on_disconnect =
-        random_.chance(0.5) ? admission::OnDisconnect::park : admission::OnDisconnect::finish;
+        random.chance(0.5) ? admission::OnDisconnect::park : admission::OnDisconnect::finish;
   }
   if (plan.habit == Habit::repeats) {
     request.idempotency_key = fmt::format("key-{}", number);
@@ -153,99 +293,82 @@ ClientPlan World::make_plan(int number) {
 }
 
 void World::plan_clients() {
+  if (!options_.script.clients.empty()) return plan_script();
   for (int i = 0; i < options_.clients; ++i) {
-    auto& admission = *admissions_[static_cast<std::size_t>(
-        random_.between(0, static_cast<std::int64_t>(admissions_.size()) - 1))];
-    clients_.push_back(std::make_unique<Client>(timeline_, admission, oracle_, make_plan(i)));
-    const auto arrival = Duration(random_.between(500'000, 500'000 + options_.arrivals.count()));
-    timeline_.after(arrival, [client = clients_.back().get()] { client->begin(); });
+    Random random(seed_ * 1009 + static_cast<std::uint64_t>(i));
+    random.next();
+    ClientPlan plan = make_plan(i, random);
+    AdmissionProcess& admission = any_admission(random);
+    AdmissionProcess& other = any_admission(random);
+    const auto arrival = Duration(random.between(begin_us, begin_us + options_.arrivals.count()));
+    if (options_.without_clients.contains(i)) continue;
+    add_client(i, admission, other, std::move(plan), arrival);
   }
 }
 
-ExecutorProcess& World::any_executor() {
-  const auto last = static_cast<std::int64_t>(executors_.size()) - 1;
-  return *executors_[static_cast<std::size_t>(random_.between(0, last))];
+void World::add_client(int number, AdmissionProcess& admission, AdmissionProcess& other,
+                       ClientPlan plan, Duration arrival) {
+  clients_.push_back(
+      std::make_unique<Client>(timeline_, admission, other, oracle_, std::move(plan)));
+  Client* client = clients_.back().get();
+  client->tell = [this, number](const std::string& line) {
+    tell(fmt::format("client r{}", number), line);
+  };
+  const admission::GenerateRequest& request = client->plan().request;
+  for (std::uint32_t choice = 0; choice < request.choices; ++choice) {
+    known_[request.id.low + choice] = {client, choice};
+  }
+  tally_.requests += request.choices;
+  timeline_.after(arrival, [client] { client->begin(); });
+}
+
+void World::plan_script() {
+  constexpr Duration asked_at = seconds(1);  // every executor is ready
+  for (std::size_t i = 0; i < options_.script.clients.size(); ++i) {
+    ClientPlan plan = options_.script.clients[i];
+    plan.request.id = {seed_, static_cast<std::uint64_t>(i) << 2};
+    add_client(static_cast<int>(i), *admissions_[i % admissions_.size()], *admissions_.front(),
+               std::move(plan), asked_at);
+  }
+  cuts_ = options_.script.cuts;
+  if (options_.script.kill_after == Duration::zero()) return;
+  timeline_.after(asked_at + options_.script.kill_after, [this] {
+    const RequestId first = clients_.front()->plan().request.id;
+    for (auto& executor : executors_) {
+      bool aboard = false;
+      if (executor->alive()) {
+        executor->core().each_run([&](const executor::Executor::RunView& run) {
+          aboard = aboard || run.key.request == first;
+        });
+      }
+      if (!aboard) continue;
+      ++tally_.faults;
+      executor->kill();
+    }
+  });
+}
+
+// A cut of the script, when its token has been generated.
+void World::play(ExecutorProcess& executor, std::uint32_t token) {
+  const auto cut = std::find_if(cuts_.begin(), cuts_.end(),
+                                [&](const Cut& one) { return one.token == token; });
+  if (cut == cuts_.end()) return;
+  timeline_.after(cut->after, [this, &executor, what = cut->what, self = executor.self()] {
+    if (!executor.alive() || executor.self() != self) return;
+    ++tally_.faults;
+    disturb(timeline_.now());
+    if (what == Cut::What::kill) executor.kill();
+    if (what == Cut::What::crash) executor.crash();
+    if (what == Cut::What::drain) executor.drain();
+  });
+  cuts_.erase(cut);
 }
 
 void World::restart(Process& process, Duration least, Duration most) {
   timeline_.after(Duration(random_.between(least.count(), most.count())), [this, &process] {
     if (process.alive()) return;
-    tell("start " + process.name());
     process.boot();
-  });
-}
-
-// Draws how many strikes there are and when; `strike` does one.
-void World::plan_fault(const char* kind, double expected, std::function<void()> strike) {
-  auto count = static_cast<int>(expected);
-  if (random_.chance(expected - count)) ++count;
-  for (int i = 0; i < count; ++i) {
-    const auto when = Duration(random_.between(500'000, 500'000 + options_.faults_for.count()));
-    timeline_.after(when, [this, kind, strike] {
-      ++tally_.faults;
-      ++tally_.kinds[kind];
-      strike();
-    });
-  }
-}
-
-void World::plan_faults() {
-  faults_end_ = timeline_.now() + milliseconds(500) + options_.faults_for;
-  const Faults& faults = options_.faults;
-  const auto kill = [this](Process& process, Duration most) {
-    tell("kill " + process.name());
-    process.kill();
-    restart(process, milliseconds(20), most);
-  };
-  const auto until = [this](std::int64_t most_ms) {
-    return timeline_.now() + milliseconds(random_.between(10, most_ms));
-  };
-  plan_fault("executor killed", faults.executor_kills,
-             [=, this] { kill(any_executor(), seconds(3)); });
-  plan_fault("all executors killed", faults.all_executors_killed, [=, this] {
-    for (auto& executor : executors_) kill(*executor, milliseconds(500));
-  });
-  plan_fault("executor paused", faults.executor_pauses, [=, this] {
-    auto& executor = any_executor();
-    tell("pause " + executor.name());
-    executor.pause(until(4000));
-  });
-  plan_fault("executor stalled", faults.executor_stalls, [=, this] {
-    auto& executor = any_executor();
-    tell("stall " + executor.name());
-    executor.stall(until(6000));
-  });
-  plan_fault("executor drained", faults.executor_drains, [=, this] {
-    auto& executor = any_executor();
-    tell("drain " + executor.name());
-    executor.drain();
-  });
-  plan_fault("executor's name taken", faults.twins, [=, this] {
-    const std::string name = any_executor().name();
-    tell("a second " + name);
-    add_executor(name);
-  });
-  plan_fault("scheduler killed", faults.scheduler_kills,
-             [=, this] { kill(*scheduler_, milliseconds(1500)); });
-  plan_fault("monitor killed", faults.monitor_kills,
-             [=, this] { kill(*monitor_, milliseconds(1500)); });
-  plan_fault("scheduler paused", faults.scheduler_pauses, [=, this] {
-    tell("pause scheduler");
-    scheduler_->pause(until(2500));
-  });
-  const auto cut = [=, this](TimePoint healed) {
-    const std::string executor = any_executor().name();
-    const bool to_scheduler = random_.chance(0.4);
-    const std::string binder = to_scheduler ? "scheduler" : admissions_.front()->name();
-    tell(
-        fmt::format("cut {} from {} for {} ms", executor, binder, to_ms(healed - timeline_.now())));
-    network_.partition(executor, binder, healed);
-  };
-  plan_fault("disconnected", faults.disconnects, [=, this] { cut(timeline_.now()); });
-  plan_fault("partitioned", faults.partitions, [=, this] { cut(until(5000)); });
-  plan_fault("admission disconnected", faults.disconnects / 2, [this] {
-    tell("cut admission-1 from scheduler");
-    network_.disconnect("admission-1", "scheduler");
+    tell(process.name(), "is started");
   });
 }
 
@@ -257,12 +380,13 @@ void World::run() {
   const TimePoint limit = faults_end_ + options_.patience;
   while (violation_.empty() && !(timeline_.now() >= faults_end_ && everybody_ended())) {
     if (!timeline_.step(limit)) break;
-    for (const auto& client : clients_) {
-      if (!client->violation().empty()) violate(client->violation());
-    }
+    if (!aimed_.empty()) strike_aimed();
+    if (timeline_.now() >= next_check_) check_claims();
   }
   for (const auto& client : clients_) {
-    if (!client->ended()) violate(client->plan().request.id.to_string() + ": no end in time");
+    if (violation_.empty() && !client->ended()) {
+      violate(short_name(client->plan().request.id) + ": no end in time");
+    }
     for (const std::string& outcome : client->outcomes()) {
       ++tally_.outcomes[outcome.empty() ? "none" : outcome];
     }
@@ -270,46 +394,10 @@ void World::run() {
     tally_.epochs += client->epochs();
   }
   if (violation_.empty()) expect_calm();
+  tally_.seeds = 1;
   tally_.events = timeline_.events();
-}
-
-// What the scheduler and the monitor believe of a living process.
-void World::expect_known(const Process& process) {
-  const mesh::Member* member = monitor_->core().fleet().find(process.name());
-  if (member == nullptr || member->self != process.self()) {
-    violate(process.name() + " lives, and the monitor does not know this life of it");
-  }
-}
-
-// When everybody has an answer and parked requests have run out, nothing may be held for them.
-void World::expect_calm() {
-  const TimePoint calm = timeline_.now() + seconds(75);
-  while (timeline_.step(calm)) continue;
-  expect_known(*scheduler_);
-  expect_known(*monitor_);
-  for (const auto& executor : executors_) {
-    if (!executor->alive()) continue;
-    expect_known(*executor);
-    const auto load = executor->load();
-    const auto audit = nlohmann::json::parse(executor->core().audit_json(timeline_.now()));
-    tell(fmt::format("{} {}", executor->name(), audit.dump()));
-    if (load.slots_used != 0 || load.blocks_used != 0 || !audit["runs"].empty()) {
-      violate(fmt::format("{} still holds {} slots, {} blocks and {} runs", executor->name(),
-                          load.slots_used, load.blocks_used, audit["runs"].size()));
-    }
-  }
-  for (const auto& admission : admissions_) {
-    expect_known(*admission);
-    const auto audit = nlohmann::json::parse(admission->core().audit());
-    tell(fmt::format("{} {}", admission->name(), audit.dump()));
-    if (!audit["balanced"].get<bool>()) violate(admission->name() + " does not balance");
-    if (const auto open = admission->core().readiness(timeline_.now()).open_requests; open != 0) {
-      violate(fmt::format("{} still has {} open requests", admission->name(), open));
-    }
-  }
-  const auto audit = nlohmann::json::parse(scheduler_->core().audit_json(timeline_.now()));
-  tell("scheduler " + audit.dump());
-  if (audit["requests"] != 0) violate("the scheduler still knows a request: " + audit.dump());
+  tally_.messages = network_.messages();
+  tally_.virtual_ms = static_cast<std::uint64_t>(to_ms(timeline_.now() - Timeline::epoch));
 }
 
 }  // namespace aorta::sim

@@ -5,42 +5,32 @@
 //   World world(seed, options);
 //   world.run();               faults for a while, then none until everybody has an answer
 //   world.violation()          the first thing that must not have happened, empty when all is well
+//
+// world.cpp builds and runs it, faults.cpp has what befalls it, checks.cpp what must hold.
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "actors/claims.hpp"
 #include "actors/monitor/monitor.hpp"
 #include "actors/scheduler/scheduler.hpp"
+#include "tests/sim/cache_process.hpp"
 #include "tests/sim/client.hpp"
-#include "tests/sim/core_process.hpp"
+#include "tests/sim/coverage.hpp"
 #include "tests/sim/executor_process.hpp"
+#include "tests/sim/node_process.hpp"
+#include "tests/sim/options.hpp"
 
 namespace aorta::sim {
 
-// Each is how many of its kind are expected in the time with faults.
-struct Faults {
-  double executor_kills = 2, executor_pauses = 1, executor_stalls = 1, executor_drains = 0.5;
-  double scheduler_kills = 0.7, scheduler_pauses = 0.5, monitor_kills = 0.3;
-  double disconnects = 2, partitions = 0.7;
-  double all_executors_killed = 0.2;
-  double twins = 0.2;  // a second process takes an executor's name
-};
-
-struct WorldOptions {
-  int admissions = 2, executors = 3, clients = 9;
-  std::uint32_t max_tokens = 120;
-  Duration arrivals = std::chrono::seconds(2);  // clients come within
-  Duration faults_for = std::chrono::seconds(4);
-  Duration patience = std::chrono::seconds(60);  // after the faults: everybody must be done
-  Faults faults;
-  bool trace = false;
-};
-
 struct Tally {
-  std::uint64_t events = 0, faults = 0, tokens = 0, epochs = 0;
+  std::uint64_t seeds = 0, events = 0, messages = 0, faults = 0, requests = 0, tokens = 0;
+  std::uint64_t epochs = 0, checks = 0, virtual_ms = 0;
   std::map<std::string, int> outcomes;  // of clients
-  std::map<std::string, int> kinds;     // of faults
+  Coverage coverage;
+  void add(const Tally& other);
 };
 
 class World {
@@ -50,34 +40,139 @@ class World {
   void run();
   const std::string& violation() const { return violation_; }
   const Tally& tally() const { return tally_; }
+  // The story so far, line by line (options.trace).
+  const std::string& story() const { return story_; }
+  int faults_planned() const { return strikes_; }
+
+  // Strikes (faults.cpp); each draws its victim from `random`.
+  struct FaultKind;
 
  private:
+  using SchedulerProcess = CoreProcess<scheduler::Scheduler>;
+  using MonitorProcess = CoreProcess<monitor::Monitor>;
+
+  // Building.
   void build();
+  void build_node();
+  void draw_options();
+  ExecutorProcess& add_executor(const std::string& name);
+  ExecutorProcess* free_seat(const std::string& name);
+  NodeProcess::Started start_child(const std::string& name);
+  void signal_child(const node::SignalChild& signal);
+  void child_died(ExecutorProcess& executor);
+  void orphan_children();
   void plan_clients();
-  ClientPlan make_plan(int number);
-  void plan_faults();
-  void plan_fault(const char* kind, double expected, std::function<void()> strike);
+  void add_client(int number, AdmissionProcess& admission, AdmissionProcess& other, ClientPlan plan,
+                  Duration arrival);
+  void plan_script();
+  void play(ExecutorProcess& executor, std::uint32_t token);
+  ClientPlan make_plan(int number, Random& random);
   void restart(Process& process, Duration least, Duration most);
-  ExecutorProcess& any_executor();
-  void add_executor(const std::string& name);
+  bool everybody_ended() const;
+
+  // Faults.
+  void plan_faults();
+  void strike(const FaultKind& kind, Random random);
+  void strike_aimed();
+  bool find_target(Stage stage);
+  void disturb(TimePoint until);
+  ExecutorProcess& any_executor(Random& random);
+  AdmissionProcess& any_admission(Random& random);
+  void kill(Process& process, Random& random, std::int64_t away_ms);
+  void pause(Process& process, Random& random, std::int64_t most_ms);
+  void slow(Process& process, Random& random);
+  TimePoint until(Random& random, std::int64_t most_ms) const;
+  void kill_executor(Random& random);
+  void crash_executor(Random& random);
+  void pause_executor(Random& random);
+  void slow_executor(Random& random);
+  void stall_engine(Random& random);
+  void drain_executor(Random& random);
+  void kill_all_executors(Random& random);
+  void add_twin(Random& random);
+  void kill_scheduler(Random& random);
+  void pause_scheduler(Random& random);
+  void slow_scheduler(Random& random);
+  void kill_admission(Random& random);
+  void pause_admission(Random& random);
+  void slow_admission(Random& random);
+  void kill_monitor(Random& random);
+  void kill_cache(Random& random);
+  void pause_bystander(Random& random);
+  void kill_node(Random& random);
+  void pause_node(Random& random);
+  void disconnect(Random& random);
+  void partition(Random& random);
+  void partition_one_way(Random& random);
+  void delay_connection(Random& random);
+  void step_clock(Random& random);
+  std::pair<std::string, std::string> any_connection(Random& random) const;
+  void cover(const char* fault, const Process* victim);
+  std::optional<Stage> stage_of(const admission::Request& request) const;
+
+  // Checks.
+  void watch(Process& process);
+  void on_turn(Process& process);
+  void check_ledgers(const AdmissionProcess& admission);
+  void check_claims();
+  void check_stale_runs();
+  void check_gone_clients();
+  void check_charges();
+  void check_outcomes(const Client& client);
+  void note_crash(const ExecutorProcess& executor);
   void expect_calm();
   void expect_known(const Process& process);
-  bool everybody_ended() const;
+  void tell_states(const AdmissionProcess& admission);
   void violate(const std::string& what);
-  void tell(const std::string& line) const;
+  void tell(const std::string& who, const std::string& what);
+  std::string short_name(RequestId id) const;
 
+  std::uint64_t seed_;
   WorldOptions options_;
   Random random_;
   Timeline timeline_;
   Network network_;
   Oracle oracle_;
-  std::unique_ptr<CoreProcess<scheduler::Scheduler>> scheduler_;
-  std::unique_ptr<CoreProcess<monitor::Monitor>> monitor_;
+  std::unique_ptr<SchedulerProcess> scheduler_;
+  std::unique_ptr<MonitorProcess> monitor_;
+  std::unique_ptr<CacheProcess> cache_;
+  std::unique_ptr<NodeProcess> node_;
   std::vector<std::unique_ptr<AdmissionProcess>> admissions_;
   std::vector<std::unique_ptr<ExecutorProcess>> executors_;
+  std::map<const ExecutorProcess*, std::uint64_t> agents_;  // life of the agent that started it
   std::vector<std::unique_ptr<Client>> clients_;
-  TimePoint faults_end_{};
-  std::string violation_;
+  Duration lease_{}, silence_{}, stall_{}, park_{}, retain_{}, load_{};
+  bool whole_ = false;  // all executors have been there
+
+  struct Known {  // a request, or one of its choices
+    Client* client = nullptr;
+    std::uint32_t choice = 0;
+    std::uint32_t generated = 0;  // by engines, at most
+    std::uint32_t crashes = 0;    // with it on board
+  };
+  std::unordered_map<std::uint64_t, Known> known_;  // by the low half of their ids
+  const Expected* expected_of(RequestId id) const;
+  struct Checked {
+    std::uint32_t tokens = 0;
+    std::string told;  // in the story
+  };
+  std::map<std::pair<const AdmissionProcess*, RequestId>, Checked> checked_;
+  std::map<std::string, TimePoint> problems_;  // since when each stays
+  std::map<std::pair<mesh::PeerId, mesh::RequestKey>, TimePoint> stale_runs_;
+  struct Aimed {
+    const FaultKind* kind;
+    Random random;
+    Stage stage;
+    TimePoint until;
+  };
+  std::vector<Aimed> aimed_;
+  std::vector<Cut> cuts_;  // of the script, still to come
+  std::string target_;  // the executor that an aimed strike is for
+  TimePoint next_check_{}, faults_end_{}, disturbed_until_{};
+  std::map<const Process*, TimePoint> hampered_until_;  // paused, slowed
+  Duration place_slack_{};  // how much later than its admission the scheduler may have learnt of one
+  int strikes_ = 0, random_crashes_ = 0;
+  std::string violation_, story_;
   Tally tally_;
 };
 
