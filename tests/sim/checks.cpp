@@ -194,12 +194,15 @@ void World::check_gone_clients() {
 void World::check_charges() {
   if (!scheduler_->alive()) return;
   double most = 0.01;
+  const bool given_up = place_slack_ >= silence_;
   for (const auto& [low, known] : known_) {
     const auto& prompt = known.client->expected(known.choice).prompt_tokens;
     const std::uint32_t lives = 1 + known.client->cuts() + (known.client->repeated() ? 1 : 0);
-    // What an engine had generated beyond the ledger when its client left is paid for again.
-    const double parked = known.client->returned() ? tokens_under_way : 0;
-    most += (known.generated + 0.25 * prompt + parked) * lives;
+    // What an engine had generated beyond the ledger when its client left is paid for again; so is
+    // a prompt whose admission the scheduler had given up, for it cannot know that it was placed.
+    const double again = known.client->returned() || given_up ? tokens_under_way : 0;
+    const double prompts = given_up ? 2 : 1;
+    most += (known.generated + 0.25 * prompt * prompts + again) * lives;
   }
   const double charged = scheduler_->core().charged();
   if (charged > most) {
@@ -219,7 +222,7 @@ void World::check_outcomes(const Client& client) {
   const admission::GenerateRequest& request = client.plan().request;
   const auto outcomes = client.outcomes();
   const bool undisturbed = tally_.faults == 0 && !clients_.front()->plan().poisonous;
-  if (undisturbed && client.epochs() > outcomes.size()) {
+  if (undisturbed && !client.returned() && client.epochs() > outcomes.size()) {
     violate(short_name(request.id) + " was moved although nothing had happened");
   }
   for (std::uint32_t choice = 0; choice < outcomes.size(); ++choice) {

@@ -2,6 +2,8 @@
 // own, so that leaving one out (--shrink) changes no other.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tests/sim/world.hpp"
 
 namespace aorta::sim {
@@ -405,7 +407,12 @@ void World::step_clock(Random& random) {
   cover("clock stepped", nullptr);
   tell(victim.name(), fmt::format("has its clock step {} ms ahead", ahead.count()));
   victim.step_clock(ahead);
-  for (auto& client : clients_) client->hurry_park(ahead);
+  const bool keeps_time_for_clients =
+      std::any_of(admissions_.begin(), admissions_.end(),
+                  [&](const auto& admission) { return admission.get() == &victim; });
+  if (keeps_time_for_clients) {
+    for (auto& client : clients_) client->hurry_park(ahead);
+  }
   place_slack_ += ahead;
 }
 
