@@ -18,7 +18,9 @@ class CrashingRunner final : public engine::Runner {
   const engine::EngineInfo& info() const override { return runner_->info(); }
   void run(std::span<const engine::RunnerRow> rows, std::span<engine::Choice> chosen) override {
     for (const engine::RunnerRow& row : rows) {
-      const auto computed = row.ids.subspan(row.first, row.count);
+      const std::uint32_t end = std::min(row.first + row.count, row.prompt_tokens);
+      if (row.first >= end) continue;
+      const auto computed = row.ids.subspan(row.first, end - row.first);
       if (std::find(computed.begin(), computed.end(), poison_) != computed.end()) {
         throw EngineCrash{};
       }

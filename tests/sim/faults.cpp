@@ -190,6 +190,7 @@ void World::kill(Process& process, Random& random, std::int64_t away_ms) {
   tell(process.name(), "is killed");
   process.kill();
   const auto away = milliseconds(random.between(20, away_ms));
+  place_slack_ += away + milliseconds(300);  // what is sent to it meanwhile waits
   disturb(timeline_.now() + away);
   restart(process, away, away);
 }
