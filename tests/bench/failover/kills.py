@@ -54,7 +54,7 @@ class Kills:
             self._ask()
         self._run_for(2.0)
         begun = time.time()
-        while len(self.kills) < self.options.kills:
+        while len(self.kills) < self.options.kills and time.time() < begun + 60 * self.options.minutes:
             self._kill_next()
             self._run_until_reborn()
             self._run_for(self.options.rest_s)

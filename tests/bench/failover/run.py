@@ -25,6 +25,7 @@ def parse_arguments():
     parser.add_argument("what", choices=["kills", "drill"])
     parser.add_argument("--model", default="fake", help="fake, demo, or a GGUF file")
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=60, help="fewer kills, if they take longer")
     parser.add_argument("--streams", type=int, default=32)
     parser.add_argument("--executors", type=int, default=2)
     parser.add_argument("--slots", type=int, default=32,
