@@ -100,7 +100,7 @@ class Client(threading.Thread):
     """Asks over one front until stopped, and compares."""
 
     def __init__(self, mesh, number, twins, stopped):
-        super().__init__()
+        super().__init__(daemon=True)  # a test that has failed elsewhere does not wait for it
         self.mesh, self.number, self.twins, self.stopped = mesh, number, twins, stopped
         self.front = ("zmq", "http")[number % 2]
         self.resuming = Resuming((NEAR, mesh.base))
