@@ -43,22 +43,36 @@ def exits_of(mesh, pid):
     return re.findall(rf"child=\S+ pid={pid} cause=\"?([^\"\n]+?)\"? log=", mesh.logs())
 
 
+def admission(mesh):
+    return next(s for s in mesh.audit()["services"] if s["service"] == "admission")
+
+
 def lost_reasons(mesh):
-    admission = next(s for s in mesh.audit()["services"] if s["service"] == "admission")
-    return admission["epochs_lost"]
+    return admission(mesh)["epochs_lost"]
+
+
+def kill_together(mesh, *names):
+    """Whom nobody can be asked about once the monitor is gone."""
+    processes = [mesh.find(name) for name in names]
+    for process in processes:
+        os.kill(process["pid"], signal.SIGKILL)
+    return processes
 
 
 # ── Services that no stream needs ────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("name", ["scheduler", "cache", "monitor"])
 def test_streams_do_not_notice(mesh, name):
-    lost = lost_reasons(mesh)
     with Load(mesh) as load:
+        running = {request["id"] for request in admission(mesh)["requests"]
+                   if request["state"] == "placed" and request["tokens"] > 0}
         killed = mesh.kill(name)
         load.go_on(24)
         mesh.wait_reborn(killed)
         load.go_on(24)
     load.check()
-    assert lost_reasons(mesh) == lost, "an answer was moved"
+    moved = [request for request in admission(mesh)["requests"]
+             if request["id"] in running and request["epoch"] > 1]
+    assert running and not moved, moved
     mesh.assert_empty()
 
 
@@ -107,7 +121,7 @@ def test_executor_killed(mesh):
 
 def test_all_executors_killed(mesh):
     with Load(mesh) as load:
-        killed = [mesh.kill(name) for name in ("executor-1", "executor-2")]
+        killed = kill_together(mesh, "executor-1", "executor-2")
         load.go_on(24)
         for process in killed:
             mesh.wait_reborn(process)
@@ -118,7 +132,7 @@ def test_all_executors_killed(mesh):
 @pytest.mark.parametrize("name", ["scheduler", "cache", "monitor"])
 def test_executor_killed_together_with(mesh, name):
     with Load(mesh) as load:
-        killed = [mesh.kill(name), mesh.kill("executor-1")]
+        killed = kill_together(mesh, name, "executor-1")
         load.go_on(24)
         for process in killed:
             mesh.wait_reborn(process)
@@ -137,7 +151,7 @@ def test_executor_stopped_and_continued(mesh):
         stale = stale_runs(mesh)
         stopped = mesh.kill("executor-1", signal.SIGSTOP)
         load.go_on(12)
-        assert load.longest_gap_s < STALL_S + 3  # a busy machine adds to it
+        assert load.longest_gap_s < STALL_S + meshes.PATIENCE_S / 10  # a busy machine adds to it
         os.kill(stopped["pid"], signal.SIGCONT)
         mesh.wait_ready("executor-1")
         load.go_on(12)
@@ -157,7 +171,7 @@ def test_engine_that_stops_stepping_while_its_process_beats(mesh):
         except PermissionError as error:
             pytest.skip(f"{error}: this test stops a thread by ptrace")
         load.go_on(12)
-        assert load.longest_gap_s < STALL_S + 3
+        assert load.longest_gap_s < STALL_S + meshes.PATIENCE_S / 10
         assert mesh.find("executor-2")["state"] == "ready", "its process was to beat on"
         engine.__exit__()
         load.go_on(12)
