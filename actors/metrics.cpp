@@ -125,6 +125,9 @@ constexpr Metric table[] = {
     {scheduler, "aorta_scheduler_hold_seconds", gauge, "seconds", "",
      "How long a request holds its slot, a moving average."},
     {scheduler, "aorta_scheduler_placed_total", counter, "requests", "", "Placements made."},
+    {scheduler, "aorta_scheduler_charged_total", counter, "tokens", "",
+     "What tenants were charged: each generated token once, prompt tokens at "
+     "`scheduler.prompt_token_cost`; nothing for what was computed again."},
     {scheduler, "aorta_scheduler_closed_total", counter, "requests", "",
      "Requests that ended and were forgotten."},
     {scheduler, "aorta_scheduler_lost_total", counter, "requests", "reason",

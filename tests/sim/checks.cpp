@@ -221,7 +221,9 @@ void World::note_crash(const ExecutorProcess& executor) {
 void World::check_outcomes(const Client& client) {
   const admission::GenerateRequest& request = client.plan().request;
   const auto outcomes = client.outcomes();
-  const bool undisturbed = tally_.faults == 0 && !clients_.front()->plan().poisonous;
+  const bool undisturbed =
+      tally_.faults == 0 && std::none_of(clients_.begin(), clients_.end(),
+                                         [](const auto& one) { return one->plan().poisonous; });
   if (undisturbed && !client.returned() && client.epochs() > outcomes.size()) {
     violate(short_name(request.id) + " was moved although nothing had happened");
   }
