@@ -70,6 +70,9 @@ void World::on_turn(Process& process) {
 void World::check_ledgers(const AdmissionProcess& admission) {
   if (!admission.violation().empty()) violate(admission.violation());
   for (const auto& [id, request] : admission.core().requests().active()) {
+    // Placed there before the crash was known: nobody can tell that it had not arrived.
+    const admission::Placed* placed = request->placed();
+    if (placed != nullptr && crashed_.contains(placed->executor)) count_crash(request->key());
     const auto& generated = request->ledger.generated();
     Checked& checked = checked_[{&admission, id}];
     if (generated.size() == checked.tokens) continue;
@@ -211,11 +214,14 @@ void World::check_charges() {
 }
 
 void World::note_crash(const ExecutorProcess& executor) {
-  executor.core().each_run([&](const executor::Executor::RunView& run) {
-    if (auto known = known_.find(run.key.request.low); known != known_.end()) {
-      ++known->second.crashes;
-    }
-  });
+  crashed_.insert(executor.self());
+  executor.core().each_run(
+      [&](const executor::Executor::RunView& run) { count_crash(run.key); });
+}
+
+void World::count_crash(const mesh::RequestKey& key) {
+  const auto known = known_.find(key.request.low);
+  if (known != known_.end() && crash_counted_.insert(key).second) ++known->second.crashes;
 }
 
 void World::check_outcomes(const Client& client) {

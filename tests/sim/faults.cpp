@@ -227,7 +227,6 @@ void World::kill_executor(Random& random) {
 void World::crash_executor(Random& random) {
   ExecutorProcess& victim = any_executor(random);
   cover("executor crashed", &victim);
-  if (victim.alive()) ++random_crashes_;
   tell(victim.name(), "crashes by SIGSEGV");
   victim.crash();
 }

@@ -120,6 +120,7 @@ class World {
   void check_charges();
   void check_outcomes(const Client& client);
   void note_crash(const ExecutorProcess& executor);
+  void count_crash(const mesh::RequestKey& key);
   void expect_calm();
   void expect_known(const Process& process);
   void tell_states(const AdmissionProcess& admission);
@@ -171,7 +172,9 @@ class World {
   TimePoint next_check_{}, faults_end_{}, disturbed_until_{};
   std::map<const Process*, TimePoint> hampered_until_;  // paused, slowed
   Duration place_slack_{};  // how much later than its admission the scheduler may have learnt of one
-  int strikes_ = 0, random_crashes_ = 0;
+  std::set<mesh::PeerId> crashed_;
+  std::set<mesh::RequestKey> crash_counted_;
+  int strikes_ = 0;
   std::string violation_, story_;
   Tally tally_;
 };
