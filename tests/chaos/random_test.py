@@ -15,7 +15,7 @@ import time
 import aorta
 import mesh as meshes
 from network import NEAR, Network
-from resuming import Resuming
+from resuming import AnswerLost, Resuming
 from streams import ask_http, ask_zmq
 
 SECONDS = float(os.environ.get("AORTA_CHAOS_S", "25"))
@@ -118,6 +118,14 @@ class Client(threading.Thread):
             except aorta.Rejected as error:
                 self.refusals += 1
                 self.stopped.wait(error.retry_after or 0.1)
+            except AnswerLost as error:
+                told = self.mesh.http("GET", f"/v1/aorta/requests/{error.request}")[2]
+                self.problems.append(f"{self.front}: {error!r}: {told}")
+            except aorta.ConnectionLost as error:
+                if error.request:
+                    self.problems.append(f"{self.front}: {error!r} after {error.next_index}")
+                else:
+                    self.refusals += 1  # the network let it not even come to be accepted
             except Exception as error:  # whatever goes wrong is the test's finding
                 self.problems.append(f"{self.front}: {error!r}")
 
@@ -211,6 +219,7 @@ def test_nothing_is_lost():
         print(f"{sum(c.answers for c in clients)} answers, {len(problems)} problems, "
               f"{sum(c.refusals + c.resuming.refusals for c in clients)} refusals\n{counts}\n"
               f"network: {mesh.network.faults}", file=sys.stderr)
+        print("\n".join(problems), file=sys.stderr)
         assert not problems, f"AORTA_CHAOS_SEED={SEED}: {problems[:3]}\n{mesh.logs()}"
         assert all(client.answers > 0 for client in clients)
         mesh.wait_ready("executors")

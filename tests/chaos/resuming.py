@@ -11,7 +11,11 @@ PAUSE_S = 0.05  # between two tries
 
 
 class AnswerLost(Exception):
-    """The mesh answered otherwise than it may."""
+    """The mesh answered otherwise than it may. `request`: which one, if that is known."""
+
+    def __init__(self, message, request=""):
+        super().__init__(message)
+        self.request = request
 
 
 class Answer:
@@ -53,7 +57,8 @@ class Resuming:
         answer, key, deadline = Answer(), uuid.uuid4().hex, time.monotonic() + PATIENCE_S
         while not answer.done:
             if time.monotonic() > deadline:
-                raise AnswerLost(f"no end within {PATIENCE_S} s, {answer.request}: {answer.text!r}")
+                raise AnswerLost(f"no end within {PATIENCE_S} s behind event {answer.last_id}",
+                                 answer.request)
             if answer.last_id is None:
                 answer = Answer()
             try:
