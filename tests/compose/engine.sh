@@ -70,7 +70,9 @@ make_base_image() {
 }
 
 start_service() {
-  podman system service --time=0 "unix://$socket" >"$state/service.log" 2>&1 </dev/null &
+  # The caller's folder may go while the service stays.
+  (cd / && exec podman system service --time=0 "unix://$socket") \
+    >"$state/service.log" 2>&1 </dev/null &
   echo $! >"$state/service.pid"
   disown
   local tries=100
