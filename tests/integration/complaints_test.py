@@ -116,9 +116,9 @@ def test_counters_return_to_zero_after_failures_amid_streams():
         with Load(mesh, clients=8) as load:
             leave_http(mesh, reset=True)
             leave_zmq(mesh, None)
+            killed = mesh.kill("executor-1")  # before the poison does
             with mesh.client() as client:
                 poison = client.generate("~", max_tokens=5)
-                killed = mesh.kill("executor-1")
                 ask_zmq(mesh, "Late", aorta={"timeout_ms": 300}, **LONG)
                 with pytest.raises(meshes.aorta.Failed):
                     poison.read()

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -41,6 +42,18 @@ inline std::string public_key(const std::string& text) {
   return key;
 }
 
+// A signal ends only a wait. Within a message it would leave half of one behind.
+template <class Call>
+auto uninterrupted(Call call) {
+  for (;;) {
+    try {
+      return call();
+    } catch (const zmq::error_t& error) {
+      if (error.num() != EINTR) throw;
+    }
+  }
+}
+
 class Connection {
  public:
   // Dials; libzmq goes on dialling until somebody is there.
@@ -55,7 +68,7 @@ class Connection {
     if (!options.server_key.empty()) encrypt(public_key(options.server_key));
     watch();
     try {
-      socket_.connect(address_);
+      uninterrupted([&] { socket_.connect(address_); });
     } catch (const zmq::error_t& error) {
       throw Error("address", address_ + " cannot be dialled: " + error.what(), 400);
     }
@@ -65,12 +78,10 @@ class Connection {
   // Never waits; false when there is no room.
   bool send(const std::string& verb, const PackedMap& body) {
     const std::string packed = body.pack();
-    if (!socket_.send(zmq::str_buffer("AOR1"),
-                      zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
-      return false;
-    }
-    socket_.send(zmq::buffer(verb), zmq::send_flags::sndmore | zmq::send_flags::dontwait);
-    socket_.send(zmq::buffer(packed), zmq::send_flags::dontwait);
+    constexpr auto more = zmq::send_flags::sndmore;
+    if (!send_frame(zmq::str_buffer("AOR1"), more)) return false;
+    send_frame(zmq::buffer(verb), more);
+    send_frame(zmq::buffer(packed), zmq::send_flags::none);
     return true;
   }
 
@@ -88,7 +99,7 @@ class Connection {
       std::vector<std::string> frames;
       zmq::message_t frame;
       do {
-        if (!socket_.recv(frame, zmq::recv_flags::dontwait)) return false;
+        if (!take_frame(socket_, frame)) return false;
         frames.push_back(frame.to_string());
       } while (frame.more());
       if (frames.size() != 3 || frames[0] != "AOR1") continue;  // not our protocol
@@ -110,6 +121,14 @@ class Connection {
   }
 
  private:
+  bool send_frame(zmq::const_buffer frame, zmq::send_flags flags) {
+    return uninterrupted([&] { return socket_.send(frame, flags | zmq::send_flags::dontwait); })
+        .has_value();
+  }
+  static bool take_frame(zmq::socket_t& socket, zmq::message_t& frame) {
+    return uninterrupted([&] { return socket.recv(frame, zmq::recv_flags::dontwait); }).has_value();
+  }
+
   void encrypt(const std::string& server_key) {
     std::array<char, 41> own{}, secret{};
     if (zmq_curve_keypair(own.data(), secret.data()) != 0) {
@@ -126,14 +145,14 @@ class Connection {
     zmq_socket_monitor(socket_.handle(), name.c_str(),
                        ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | failures);
     monitor_.set(zmq::sockopt::linger, 0);
-    monitor_.connect(name);
+    uninterrupted([&] { monitor_.connect(name); });
   }
 
   // Takes what the monitor says; whether a connection that was up is gone.
   bool saw() {
     zmq::message_t event, peer;
-    if (!monitor_.recv(event, zmq::recv_flags::dontwait)) return false;
-    (void)monitor_.recv(peer, zmq::recv_flags::dontwait);
+    if (!take_frame(monitor_, event)) return false;
+    take_frame(monitor_, peer);
     std::uint16_t number = 0;
     std::memcpy(&number, event.data(), sizeof number);
     if (number == ZMQ_EVENT_DISCONNECTED) return up_;
