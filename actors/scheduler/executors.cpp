@@ -126,11 +126,15 @@ void Executors::suspect(const std::string& name, TimePoint now) {
 std::vector<std::string> Executors::find_stalled(TimePoint now) {
   std::vector<std::string> found;
   for (auto& [name, e] : table_) {
+    if (e.stalled) {
+      if (!e.placed.empty()) found.push_back(name);  // adopted since, after our own restart
+      continue;
+    }
     const double step_s = std::max(e.median_step_us * 1e-6, prefill_step_seconds(e));
     const std::chrono::duration<double> steps(step_s * options_.stall_steps);
     const Duration limit =
         std::max(options_.stall_after, std::chrono::duration_cast<Duration>(steps));
-    if (e.stalled || e.holding == 0 || now - e.progressed <= limit) continue;
+    if (e.holding == 0 || now - e.progressed <= limit) continue;
     e.stalled = true;
     found.push_back(name);
   }

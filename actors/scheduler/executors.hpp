@@ -78,7 +78,8 @@ class Executors {
   void beat(Executor& executor, const mesh::ExecutorBeat& beat, TimePoint now);
   // It crashed or stalled: one request at a time for a while, in its next life too.
   void suspect(const std::string& name, TimePoint now);
-  // Those that have requests on board and finished no step for too long, each told once.
+  // Those that have requests on board and finished no step for too long, each told once, and again
+  // when requests are found on board later.
   std::vector<std::string> find_stalled(TimePoint now);
   // Time in which this scheduler itself stood still does not count against anybody.
   void forgive(Duration gap);

@@ -52,6 +52,7 @@ TEST(Simulator, SeedsThatFoundBugs) {
       {17, "a restarted admission that nobody greeted"},
       {243, "a lost tail that was not sent again while acks came for others"},
       {557, "the same"},
+      {2469295159, "a request found on a stalled executor after the scheduler had restarted"},
   };
   for (const Offender& offender : offenders) {
     SCOPED_TRACE(offender.found);

@@ -152,6 +152,14 @@ TEST_F(ExecutorsTest, AStalledExecutorIsTakenOutUntilItProgresses) {
   EXPECT_EQ(e.free(now_), 4u);
 }
 
+TEST_F(ExecutorsTest, WhatIsFoundOnAStalledExecutorLaterIsToldToo) {
+  Executor& e = add("e", ready_beat({key(1)}));
+  now_ += 3s;
+  EXPECT_FALSE(executors_.find_stalled(now_).empty());
+  executors_.place(e, key(1), need_, TokenIndex{5});  // its admission had been silent until now
+  EXPECT_EQ(executors_.find_stalled(now_), std::vector<std::string>{"e"});
+}
+
 TEST_F(ExecutorsTest, AnEmptyStalledExecutorIsTriedAgainLater) {
   Executor& e = add("e", ready_beat({key(1)}));
   now_ += 3s;
