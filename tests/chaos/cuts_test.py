@@ -18,6 +18,7 @@ import mesh as meshes
 
 TOKENS = 80
 CUTS = sorted(random.Random(5).sample(range(1, 40), 8))
+LEAD = 30  # tokens that a model goes on for while a test notices and kills
 STORY = "Tell me a story about a fox and a river."
 BEARS = "🦊🐻" * 8  # goes on with bears; each is three tokens
 EXECUTORS = ("executor-1", "executor-2")
@@ -137,7 +138,7 @@ def test_stop_string_across_the_cut(demo_mesh, cut):
     asked = {"stop": {"question": STORY, "seed": cut, "temperature": 1.0, "max_tokens": TOKENS,
                       "ignore_eos": True}}
     free = ask_all(demo_mesh, asked)["stop"]
-    begin, end = (len(text_of(demo_mesh, free.ids[:at])) for at in (cut - 2, cut + 6))
+    begin, end = (len(text_of(demo_mesh, free.ids[:at])) for at in (cut - 2, cut + LEAD))
     stop = free.text[begin:end]
     assert free.text.find(stop) == begin, "it comes earlier too"
     asked["stop"]["stop"] = [stop]
@@ -147,10 +148,18 @@ def test_stop_string_across_the_cut(demo_mesh, cut):
     disturbed = ask_all(demo_mesh, asked, [(cut, killer.all)])["stop"]
     indices = first_indices(demo_mesh, disturbed)
     print(f"cut at {indices[1:]} within {stop!r}")
-    assert cut <= indices[1] < cut + 6, "the cut missed it"
+    if indices[1:]:
+        assert cut <= indices[1] < cut + LEAD, "the cut missed it"
+        WERE_CUT["stop string"] += 1
     assert seen(disturbed) == seen(undisturbed)
     killer.wait_reborn()
     demo_mesh.assert_empty()
+
+
+def test_stop_strings_were_cut():
+    if not WERE_CUT:
+        pytest.skip("the cuts were left out")
+    assert WERE_CUT["stop string"] >= len(CUTS) / 2
 
 
 @pytest.fixture(scope="module")
