@@ -100,8 +100,8 @@ def test_scheduler_killed_while_requests_wait():
         assert not served, "the first answer was too short for this test"
         for reader in readers:
             reader.join()
-        assert served[:8] == list(range(8))
-        assert sorted(served[8:]) == [8, 9], "came while it learnt what there was"
+        assert [number for number in served if number < 8] == list(range(8))
+        assert sorted(served) == list(range(10)), "the last two came while it learnt what there was"
         assert mesh.audit()["figures"]["ended"] == 10
         assert lost_reasons(mesh) == {}
         mesh.assert_empty()
