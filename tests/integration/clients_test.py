@@ -64,7 +64,7 @@ def test_the_cpp_example_against_the_installed_package(mesh, tmp_path):
         "cmake_minimum_required(VERSION 3.16)\nproject(example LANGUAGES CXX)\n"
         "find_package(aorta 0.1 REQUIRED)\nadd_executable(example example.cpp)\n"
         "target_link_libraries(example aorta::client)\n")
-    output_of("cmake", "-S", sources, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    output_of("cmake", "-G", "Ninja", "-S", sources, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
     output_of("cmake", "--build", tmp_path / "build")
     assert len(output_of(tmp_path / "build/example", mesh.zmq_address)) > 20
 
