@@ -1,0 +1,124 @@
+// Our own restart: what runs is adopted, what waits is placed, and nothing is charged twice.
+#include "tests/actors/scheduler/scheduler_harness.hpp"
+
+namespace aorta::scheduler {
+namespace {
+
+using mesh::LostReason;
+using mesh::ServiceKind;
+
+class RestartTest : public SchedulerTest {
+ protected:
+  void SetUp() override {
+    scheduler_.start(now_, out_);
+    out_ = {};
+  }
+};
+
+TEST_F(RestartTest, WhatRunsIsAdoptedWhoeverSpeaksFirst) {
+  add_executor(e1_);
+  for (int i = 0; i < 2; ++i) executor_says(e1_, {running(1), running(2)});
+  hello(ServiceKind::admission, admission_);
+  admission_says({open_at(1, e1_), open_at(2, e1_), open_request(3)});
+  for (int i = 0; i < 10; ++i) {
+    advance(100ms);
+    executor_says(e1_, {running(1), running(2)});
+    admission_says({open_at(1, e1_), open_at(2, e1_), open_request(3)});
+  }
+  EXPECT_TRUE(taken<mesh::Stop>(e1_).empty());
+  EXPECT_TRUE(taken<mesh::Lost>(admission_).empty());
+  const auto told = taken<mesh::Placed>(admission_);
+  ASSERT_FALSE(told.empty());
+  for (const mesh::Placed& p : told) EXPECT_EQ(p.key, key(3)) << "only what was queued";
+  EXPECT_TRUE(balanced());
+}
+
+TEST_F(RestartTest, NothingIsPlacedBeforeItHasSettled) {
+  hello(ServiceKind::admission, admission_);
+  add_executor(e1_);
+  admission_says({open_request(1)});
+  advance(200ms);
+  EXPECT_EQ(placed(1), "");
+  advance(200ms);
+  EXPECT_EQ(placed(1), "executor-1");
+}
+
+TEST_F(RestartTest, ASlowAdmissionsRequestsAreNotStopped) {
+  add_executor(e1_);
+  for (int i = 0; i < 15; ++i) {
+    advance(100ms);
+    executor_says(e1_, {running(1)});
+  }
+  EXPECT_TRUE(taken<mesh::Stop>(e1_).empty());
+  hello(ServiceKind::admission, admission_);
+  executor_says(e1_, {running(1)});
+  admission_says({open_at(1, e1_)});
+  advance(100ms);
+  executor_says(e1_, {running(1)});
+  EXPECT_TRUE(taken<mesh::Stop>(e1_).empty());
+}
+
+TEST_F(RestartTest, AnExecutorThatDiedMeanwhileIsNoticed) {
+  hello(ServiceKind::admission, admission_);
+  for (int i = 0; i < 25; ++i) {
+    admission_says({open_at(1, e1_)});
+    advance(100ms);
+  }
+  const auto told = taken<mesh::Lost>(admission_);
+  ASSERT_FALSE(told.empty());
+  EXPECT_EQ(told[0].reason, LostReason::dead);
+}
+
+TEST_F(RestartTest, AnExecutorThatRestartedMeanwhileIsNoticedAtOnce) {
+  hello(ServiceKind::admission, admission_);
+  admission_says({open_at(1, e1_)});
+  add_executor(peer("executor-1", 2));
+  advance(100ms);
+  const auto told = taken<mesh::Lost>(admission_);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].reason, LostReason::superseded);
+}
+
+// What a tenant has paid is not asked for again: among equals the first by name is next.
+TEST_F(RestartTest, WhatRanBeforeIsNotCharged) {
+  hello(ServiceKind::admission, admission_);
+  mesh::OpenRequest adopted = open_at(1, e1_), first = open_request(2), second = open_request(3);
+  adopted.tenant = first.tenant = "a";
+  second.tenant = "b";
+  adopted.generated_tokens = 500;
+  admission_says({second, adopted, first});
+  advance(300ms);
+  hello(ServiceKind::executor, e1_);
+  mesh::ExecutorBeat two_slots = beat({running(1)});
+  two_slots.slots_total = 2;
+  receive(e1_, two_slots);
+  EXPECT_EQ(placed(2), "executor-1");
+}
+
+TEST_F(SchedulerTest, APromptIsChargedOnce) {
+  mesh::OpenRequest a = open_request(1), b = open_request(2);
+  a.tenant = "a";
+  b.tenant = "b";
+  add_executor(e1_);
+  submit(a);
+  submit(b);
+  executor_says(e1_, {running(1), running(2)});
+  a.key.epoch = Epoch{2};  // handed over
+  submit(a);
+  executor_says(e1_, {running(1, 2), running(2)});
+  mesh::OpenRequest more_a = open_request(3), more_b = open_request(4);
+  more_a.tenant = "a";
+  more_b.tenant = "b";
+  mesh::ExecutorBeat full = beat({running(1, 2), running(2)});
+  full.slots_total = 2;
+  receive(e1_, full);
+  submit(more_b);
+  submit(more_a);
+  out_ = {};
+  full.slots_total = 3;
+  receive(e1_, full);
+  EXPECT_EQ(placed(3), "executor-1");
+}
+
+}  // namespace
+}  // namespace aorta::scheduler
