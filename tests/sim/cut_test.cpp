@@ -97,36 +97,35 @@ Cut cut_at(std::uint32_t token, Cut::What what = Cut::What::kill) {
   return {what, token, token % 2 == 0 ? microseconds(0) : microseconds(200 + 40 * token)};
 }
 
-class EveryToken : public ::testing::TestWithParam<Variant> {};
-
-TEST_P(EveryToken, OneDeath) {
-  for (std::uint32_t token = 0; token < answer_tokens; ++token) {
+class EveryToken : public ::testing::TestWithParam<Variant> {
+ protected:
+  // The answer once for each token, with `cuts(token)`.
+  template <class Cuts>
+  void expect_unharmed_by(Cuts cuts) {
     WorldOptions options = calm();
     options.script.clients = {plain()};
     GetParam().change(options.script.clients.front().request);
-    options.script.cuts = {cut_at(token)};
-    expect_unharmed(token, options, "cut at " + std::to_string(token));
+    for (std::uint32_t token = 0; token < answer_tokens; ++token) {
+      options.script.cuts = cuts(token);
+      expect_unharmed(token, options, "cut from " + std::to_string(token));
+    }
   }
+};
+
+TEST_P(EveryToken, OneDeath) {
+  expect_unharmed_by([](std::uint32_t token) { return std::vector{cut_at(token)}; });
 }
 
 TEST_P(EveryToken, ThreeDeathsInARow) {
-  for (std::uint32_t token = 0; token + 2 < answer_tokens; ++token) {
-    WorldOptions options = calm();
-    options.script.clients = {plain()};
-    GetParam().change(options.script.clients.front().request);
-    options.script.cuts = {cut_at(token), cut_at(token + 1), cut_at(token + 2)};
-    expect_unharmed(token, options, "cuts from " + std::to_string(token));
-  }
+  expect_unharmed_by([](std::uint32_t token) {
+    return std::vector{cut_at(token), cut_at(token + 1), cut_at(token + 2)};
+  });
 }
 
 TEST_P(EveryToken, DeathDuringDrain) {
-  for (std::uint32_t token = 0; token + 2 < answer_tokens; ++token) {
-    WorldOptions options = calm();
-    options.script.clients = {plain()};
-    GetParam().change(options.script.clients.front().request);
-    options.script.cuts = {cut_at(token, Cut::What::drain), cut_at(token + 2)};
-    expect_unharmed(token, options, "drained at " + std::to_string(token));
-  }
+  expect_unharmed_by([](std::uint32_t token) {
+    return std::vector{cut_at(token, Cut::What::drain), cut_at(token + 2)};
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Cut, EveryToken, ::testing::ValuesIn(variants()),

@@ -32,6 +32,7 @@ class Process : public Network::Endpoint {
   bool behind() const { return !waiting_.empty(); }  // it has not yet seen all that has come
   const std::string& name() const { return name_; }
   const mesh::PeerId& self() const { return hello_.self; }
+  mesh::ServiceKind kind() const { return hello_.kind; }
   std::optional<int> exit_code() const { return exit_code_; }
   // Its own clock.
   TimePoint now() const { return timeline_.now() + clock_; }

@@ -17,8 +17,6 @@ constexpr const char* scheduler_address = "sim://scheduler";
 constexpr const char* monitor_address = "sim://monitor";
 constexpr const char* cache_address = "sim://cache";
 constexpr const char* model = "fake";
-constexpr std::int64_t begin_us = 200'000;  // of clients and faults; executors may not be ready yet
-constexpr TokenId poison_id = 7;  // in no prompt but one that shall crash engines
 // Figures say nothing of what is simulated, and writing them takes as long as all the rest.
 constexpr seconds report_every{10};
 
@@ -30,13 +28,13 @@ engine::FakeOptions fake_options() {
   return options;
 }
 
-EngineSetup engine_setup(const WorldOptions& options, Duration load) {
+EngineSetup engine_setup(const WorldOptions& options, Duration load, TokenId poison) {
   EngineSetup setup{.fake = fake_options()};
   setup.times.load = load;
   setup.limits.slots = 4;
   setup.limits.step_tokens = 32;
   setup.limits.blocks = options.blocks;
-  if (options.faults.poison > 0) setup.poison = poison_id;
+  if (options.faults.poison > 0) setup.poison = poison;
   return setup;
 }
 
@@ -167,7 +165,7 @@ ExecutorProcess& World::add_executor(const std::string& name) {
   options.drain_for = milliseconds(500);
   options.report_every = report_every;
   executors_.push_back(std::make_unique<ExecutorProcess>(
-      timeline_, network_, name, options, engine_setup(options_, load_)));
+      timeline_, network_, name, options, engine_setup(options_, load_, poison_id)));
   ExecutorProcess& executor = *executors_.back();
   executor.on_death = [this](ExecutorProcess& dead) { child_died(dead); };
   executor.on_crash = [this](ExecutorProcess& crashing) { note_crash(crashing); };
@@ -232,136 +230,6 @@ void World::orphan_children() {
       if (child->alive() && child->self() == self) child->kill();
     });
   }
-}
-
-ClientPlan World::make_plan(int number, Random& random) {
-  using Habit = ClientPlan::Habit;
-  ClientPlan plan;
-  const std::int64_t kind = random.between(0, 19);
-  plan.habit = kind < 8    ? Habit::reads
-               : kind < 10 ? Habit::cancels
-               : kind < 12 ? Habit::dawdles
-               : kind < 15 ? Habit::resumes
-               : kind < 17 ? Habit::vanishes
-                           : Habit::repeats;
-  plan.after_tokens = static_cast<std::uint32_t>(random.between(0, options_.max_tokens / 2));
-  plan.pause = Duration(random.between(1000, 1'800'000));
-  plan.park = park_;
-
-  admission::GenerateRequest& request = plan.request;
-  request.id = {random.next(), random.next() << 8 | static_cast<std::uint64_t>(number) << 2};
-  request.tenant = random.chance(0.5) ? "blue" : "red";
-  request.tier = static_cast<mesh::Tier>(random.chance(0.1) ? 0 : random.between(1, 2));
-  const std::int64_t prompt = random.chance(0.3) ? random.between(1, 400) : random.between(1, 60);
-  for (std::int64_t i = 0; i < prompt; ++i) {
-    request.prompt_ids.push_back(static_cast<TokenId>(random.between(8, 255)));
-  }
-  plan.poisonous = number == 0 && random.chance(options_.faults.poison);
-  if (plan.poisonous) {
-    request.prompt_ids[random.next() % request.prompt_ids.size()] = poison_id;
-  } else if (random.chance(0.3)) {  // a chat: its answer begins with thinking
-    request.messages = {{"user", {request.prompt_ids.begin(), request.prompt_ids.end()}}};
-    request.prompt_ids.clear();
-  }
-  request.max_tokens = static_cast<std::uint32_t>(random.between(1, options_.max_tokens));
-  request.ignore_eos = random.chance(0.3);
-  request.sampling.temperature = random.chance(0.3) ? 0.0f : 0.9f;
-  request.sampling.seed = random.next();
-  if (random.chance(0.5)) {  // what the fake engine mixes into its hash, and the index with it
-    request.sampling.top_k = static_cast<std::uint32_t>(random.between(1, 50));
-    request.sampling.top_p = 0.9f;
-    request.sampling.frequency_penalty = 0.25f;
-  }
-  if (random.chance(0.2)) request.choices = static_cast<std::uint32_t>(random.between(2, 3));
-  if (random.chance(0.2)) request.top_logprobs = static_cast<std::uint32_t>(random.between(0, 3));
-  if (random.chance(0.3)) request.stop = {"e", "zz"};
-  if (random.chance(0.2)) {
-    request.ignore_eos = false;
-    request.stop_ids = {'a', 'o'};
-    request.min_tokens = static_cast<std::uint32_t>(random.between(1, *request.max_tokens));
-  }
-  if (random.chance(0.04)) request.timeout_ms = static_cast<std::uint32_t>(random.between(300, 3000));
-  if (plan.habit == Habit::resumes) {
-    request.on_disconnect =
-        random.chance(0.5) ? admission::OnDisconnect::park : admission::OnDisconnect::finish;
-  }
-  if (plan.habit == Habit::repeats) {
-    request.idempotency_key = fmt::format("key-{}", number);
-    request.body_digest = request.idempotency_key;
-  }
-  return plan;
-}
-
-void World::plan_clients() {
-  if (!options_.script.clients.empty()) return plan_script();
-  for (int i = 0; i < options_.clients; ++i) {
-    Random random(seed_ * 1009 + static_cast<std::uint64_t>(i));
-    random.next();
-    ClientPlan plan = make_plan(i, random);
-    AdmissionProcess& admission = any_admission(random);
-    AdmissionProcess& other = any_admission(random);
-    const auto arrival = Duration(random.between(begin_us, begin_us + options_.arrivals.count()));
-    if (options_.without_clients.contains(i)) continue;
-    add_client(i, admission, other, std::move(plan), arrival);
-  }
-}
-
-void World::add_client(int number, AdmissionProcess& admission, AdmissionProcess& other,
-                       ClientPlan plan, Duration arrival) {
-  clients_.push_back(
-      std::make_unique<Client>(timeline_, admission, other, oracle_, std::move(plan)));
-  Client* client = clients_.back().get();
-  client->tell = [this, number](const std::string& line) {
-    tell(fmt::format("client r{}", number), line);
-  };
-  const admission::GenerateRequest& request = client->plan().request;
-  for (std::uint32_t choice = 0; choice < request.choices; ++choice) {
-    known_[request.id.low + choice] = {client, choice};
-  }
-  tally_.requests += request.choices;
-  timeline_.after(arrival, [client] { client->begin(); });
-}
-
-void World::plan_script() {
-  constexpr Duration asked_at = seconds(1);  // every executor is ready
-  for (std::size_t i = 0; i < options_.script.clients.size(); ++i) {
-    ClientPlan plan = options_.script.clients[i];
-    plan.request.id = {seed_, static_cast<std::uint64_t>(i) << 2};
-    add_client(static_cast<int>(i), *admissions_[i % admissions_.size()], *admissions_.front(),
-               std::move(plan), asked_at);
-  }
-  cuts_ = options_.script.cuts;
-  if (options_.script.kill_after == Duration::zero()) return;
-  timeline_.after(asked_at + options_.script.kill_after, [this] {
-    const RequestId first = clients_.front()->plan().request.id;
-    for (auto& executor : executors_) {
-      bool aboard = false;
-      if (executor->alive()) {
-        executor->core().each_run([&](const executor::Executor::RunView& run) {
-          aboard = aboard || run.key.request == first;
-        });
-      }
-      if (!aboard) continue;
-      ++tally_.faults;
-      executor->kill();
-    }
-  });
-}
-
-// A cut of the script, when its token has been generated.
-void World::play(ExecutorProcess& executor, std::uint32_t token) {
-  const auto cut = std::find_if(cuts_.begin(), cuts_.end(),
-                                [&](const Cut& one) { return one.token == token; });
-  if (cut == cuts_.end()) return;
-  timeline_.after(cut->after, [this, &executor, what = cut->what, self = executor.self()] {
-    if (!executor.alive() || executor.self() != self) return;
-    ++tally_.faults;
-    disturb(timeline_.now());
-    if (what == Cut::What::kill) executor.kill();
-    if (what == Cut::What::crash) executor.crash();
-    if (what == Cut::What::drain) executor.drain();
-  });
-  cuts_.erase(cut);
 }
 
 void World::restart(Process& process, Duration least, Duration most) {

@@ -6,9 +6,11 @@
 //   world.run();               faults for a while, then none until everybody has an answer
 //   world.violation()          the first thing that must not have happened, empty when all is well
 //
-// world.cpp builds and runs it, faults.cpp has what befalls it, checks.cpp what must hold.
+// world.cpp builds and runs it, client_plan.cpp has who asks for what, fault_plan.cpp when what
+// befalls it, faults.cpp what that does, checks.cpp what must hold.
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -44,8 +46,12 @@ class World {
   const std::string& story() const { return story_; }
   int faults_planned() const { return strikes_; }
 
-  // Strikes (faults.cpp); each draws its victim from `random`.
-  struct FaultKind;
+  struct FaultKind {
+    const char* name;
+    double Faults::*expected;
+    void (*strike)(World&, Random&);  // draws its victim
+  };
+  static std::span<const FaultKind> fault_kinds();
 
  private:
   using SchedulerProcess = CoreProcess<scheduler::Scheduler>;
@@ -61,54 +67,46 @@ class World {
   void signal_child(const node::SignalChild& signal);
   void child_died(ExecutorProcess& executor);
   void orphan_children();
+  void restart(Process& process, Duration least, Duration most);
+  bool everybody_ended() const;
+
+  // Who asks for what.
+  static constexpr TokenId poison_id = 7;  // in no prompt but one that shall crash engines
+  ClientPlan make_plan(int number, Random& random);
   void plan_clients();
   void add_client(int number, AdmissionProcess& admission, AdmissionProcess& other, ClientPlan plan,
                   Duration arrival);
   void plan_script();
   void play(ExecutorProcess& executor, std::uint32_t token);
-  ClientPlan make_plan(int number, Random& random);
-  void restart(Process& process, Duration least, Duration most);
-  bool everybody_ended() const;
 
-  // Faults.
+  // When what strikes.
   void plan_faults();
   void strike(const FaultKind& kind, Random random);
   void strike_aimed();
   bool find_target(Stage stage);
   void disturb(TimePoint until);
+  void cover(const Process* victim);  // of the fault that strikes
+  std::optional<Stage> stage_of(const admission::Request& request) const;
   ExecutorProcess& any_executor(Random& random);
   AdmissionProcess& any_admission(Random& random);
+
+  // Faults.
+  TimePoint until(Random& random, std::int64_t most_ms) const;
   void kill(Process& process, Random& random, std::int64_t away_ms);
   void pause(Process& process, Random& random, std::int64_t most_ms);
   void slow(Process& process, Random& random);
-  TimePoint until(Random& random, std::int64_t most_ms) const;
-  void kill_executor(Random& random);
-  void crash_executor(Random& random);
-  void pause_executor(Random& random);
-  void slow_executor(Random& random);
-  void stall_engine(Random& random);
-  void drain_executor(Random& random);
-  void kill_all_executors(Random& random);
-  void add_twin(Random& random);
-  void kill_scheduler(Random& random);
-  void pause_scheduler(Random& random);
-  void slow_scheduler(Random& random);
-  void kill_admission(Random& random);
-  void pause_admission(Random& random);
-  void slow_admission(Random& random);
-  void kill_monitor(Random& random);
-  void kill_cache(Random& random);
-  void pause_bystander(Random& random);
-  void kill_node(Random& random);
-  void pause_node(Random& random);
+  void kill(ExecutorProcess& victim);
+  void crash(ExecutorProcess& victim);
+  void stall_engine(ExecutorProcess& victim, Random& random);
+  void drain(ExecutorProcess& victim);
+  void kill_all_executors();
+  void add_twin(ExecutorProcess& victim);
+  std::pair<std::string, std::string> any_connection(Random& random) const;
   void disconnect(Random& random);
   void partition(Random& random);
   void partition_one_way(Random& random);
   void delay_connection(Random& random);
   void step_clock(Random& random);
-  std::pair<std::string, std::string> any_connection(Random& random) const;
-  void cover(const char* fault, const Process* victim);
-  std::optional<Stage> stage_of(const admission::Request& request) const;
 
   // Checks.
   void watch(Process& process);
@@ -167,6 +165,7 @@ class World {
     TimePoint until;
   };
   std::vector<Aimed> aimed_;
+  const FaultKind* striking_ = nullptr;  // the last that struck
   std::vector<Cut> cuts_;  // of the script, still to come
   std::string target_;  // the executor that an aimed strike is for
   TimePoint next_check_{}, faults_end_{}, disturbed_until_{};
