@@ -89,20 +89,7 @@ def keyed():
 
 
 def test_it_answers_and_survives_an_executor(keyed):
-    undisturbed, _ = ask_zmq(keyed, "Go on", max_tokens=100, seed=5)
-    killed = []
-
-    def kill(request):
-        killed.append(keyed.executor_of(request))
-        keyed.services[killed[0]].kill()
-
-    disturbed, epochs = ask_zmq(keyed, "Go on", Interrupt(20, kill), max_tokens=100, seed=5)
-    assert disturbed == undisturbed
-    assert epochs == 2
-    keyed.services[killed[0]].wait()
-    keyed.serve("executor", killed[0])
-    keyed.wait_ready(killed[0])
-    keyed.assert_empty()
+    keyed.assert_answers_survive_an_executor()
 
 
 def test_an_unknown_key_is_refused_in_the_handshake(keyed):

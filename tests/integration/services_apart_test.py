@@ -57,6 +57,23 @@ class Apart(meshes.Mesh):
         return super().aorta(*arguments, "--set", "mesh.bind=127.0.0.1", check=check,
                              timeout=timeout)
 
+    def assert_answers_survive_an_executor(self):
+        """Kills the one that answers, in the middle, and starts it again by hand."""
+        undisturbed, _ = ask_zmq(self, "Go on", max_tokens=100, seed=5)
+        killed = []
+
+        def kill(request):
+            killed.append(self.executor_of(request))
+            self.services[killed[0]].kill()
+
+        disturbed, epochs = ask_zmq(self, "Go on", Interrupt(20, kill), max_tokens=100, seed=5)
+        assert disturbed == undisturbed
+        assert epochs == 2
+        self.services[killed[0]].wait()
+        self.serve("executor", killed[0])
+        self.wait_ready(killed[0])
+        self.assert_empty()
+
     def logs(self):
         return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}"
                          for path in sorted(self.folder.glob("*.log")))
@@ -77,20 +94,7 @@ def test_it_answers(apart):
 
 
 def test_an_answer_survives_its_executor_without_a_node_agent(apart):
-    undisturbed, _ = ask_zmq(apart, "Go on", max_tokens=100, seed=5)
-    killed = []
-
-    def kill(request):
-        killed.append(apart.executor_of(request))
-        apart.services[killed[0]].kill()
-
-    disturbed, epochs = ask_zmq(apart, "Go on", Interrupt(20, kill), max_tokens=100, seed=5)
-    assert disturbed == undisturbed
-    assert epochs == 2
-    apart.services[killed[0]].wait()
-    apart.serve("executor", killed[0])
-    apart.wait_ready(killed[0])
-    apart.assert_empty()
+    apart.assert_answers_survive_an_executor()
 
 
 def test_a_second_service_of_the_same_name_takes_over(apart):
