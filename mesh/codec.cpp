@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <msgpack.hpp>
@@ -51,6 +52,8 @@ class Writer {
       packer_.pack(value.value);
     } else if constexpr (std::is_enum_v<T>) {
       packer_.pack(static_cast<std::underlying_type_t<T>>(value));
+    } else if constexpr (std::is_floating_point_v<T>) {
+      write_float(value);
     } else {
       packer_.pack(value);
     }
@@ -77,6 +80,18 @@ class Writer {
   }
 
  private:
+  // The library tries floats as integers first, and 2^64 is none that it can hold.
+  template <class T>
+  void write_float(T value) {
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    const Bits bits = std::bit_cast<Bits>(value);
+    std::array<char, 1 + sizeof(T)> bytes{static_cast<char>(sizeof(T) == 4 ? 0xca : 0xcb)};
+    for (std::size_t i = 0; i < sizeof(T); ++i) {
+      bytes[1 + i] = static_cast<char>(bits >> (8 * (sizeof(T) - 1 - i)));
+    }
+    stream_.write(bytes.data(), bytes.size());
+  }
+
   StringStream stream_;
   msgpack::packer<StringStream> packer_;
 };

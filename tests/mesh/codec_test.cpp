@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <limits>
 
 #include "tests/mesh/random_message.hpp"
@@ -111,6 +112,19 @@ TEST(Codec, TokensKeepTheirLogprobs) {
   const auto decoded = decode(Tokens::number, encode_body(tokens));
   ASSERT_TRUE(decoded.ok()) << decoded.error().message;
   EXPECT_EQ(std::get<Tokens>(*decoded).runs[0].logprobs, tokens.runs[0].logprobs);
+}
+
+// As floats, whole ones too: the largest integer is less than 2^64.
+TEST(Codec, FloatsTravelAsTheyAre) {
+  for (const double value : {0.0, -0.0, 3.0, 0.1, 0x1p64, -0x1p63, 1e308}) {
+    const Report report{.figures = {{"f", "", value}}};
+    const std::string body = encode_body(report);
+    EXPECT_NE(body.find('\xcb'), std::string::npos) << value;
+    const auto decoded = decode(Report::number, body);
+    ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(std::get<Report>(*decoded).figures[0].value),
+              std::bit_cast<std::uint64_t>(value));
+  }
 }
 
 TEST(Codec, AHostileCountOfStructsIsRefused) {
