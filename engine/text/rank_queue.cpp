@@ -6,12 +6,17 @@
 namespace aorta::engine {
 
 RankQueue::RankQueue(std::uint32_t ranks)
-    : newest_(ranks, none), waiting_(ranks / 64 + 1), words_(waiting_.size() / 64 + 1) {}
+    : newest_(std::make_unique_for_overwrite<std::int32_t[]>(ranks)),
+      waiting_(ranks / 64 + 1),
+      words_(waiting_.size() / 64 + 1) {}
 
 void RankQueue::push(std::uint32_t rank, const MergeCandidate& candidate) {
   std::int32_t& newest = newest_[rank];
-  if (newest == none) {
-    waiting_[rank / 64] |= 1ull << rank % 64;
+  std::uint64_t& word = waiting_[rank / 64];
+  const std::uint64_t bit = 1ull << rank % 64;
+  if ((word & bit) == 0) {
+    newest = none;
+    word |= bit;
     words_[rank / 64 / 64] |= 1ull << rank / 64 % 64;
   }
   if (free_ == none) {
@@ -37,7 +42,6 @@ bool RankQueue::pop(std::uint32_t& rank, std::vector<MergeCandidate>& out) {
   waiting_[word] &= waiting_[word] - 1;
   if (waiting_[word] == 0) *words &= *words - 1;
   std::int32_t link = newest_[rank];
-  newest_[rank] = none;
   while (link != none) {
     const std::int32_t next = links_[link].next;
     out.push_back(links_[link].candidate);

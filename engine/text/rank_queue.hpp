@@ -3,6 +3,7 @@
 // heap would cost a long piece of text a logarithm, and many cache misses, for every byte.
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -31,7 +32,9 @@ class RankQueue {
   };
   static constexpr std::int32_t none = -1;
 
-  std::vector<std::int32_t> newest_;    // of each rank: a list in links_, newest first
+  // Of each rank that has any, a list in links_, newest first; else not written, so that pages of
+  // ranks that no text needs are never touched.
+  std::unique_ptr<std::int32_t[]> newest_;
   std::vector<std::uint64_t> waiting_;  // a bit for each rank that has any
   std::vector<std::uint64_t> words_;    // a bit for each word of waiting_ that is not 0
   std::vector<Link> links_;
