@@ -34,11 +34,12 @@ struct OpenRequest {
   Determinism determinism = Determinism::prefer;
   PeerId executor;                    // where this epoch was placed; empty name: queued
   std::vector<std::uint64_t> prefix;  // chained hashes of its full blocks (empty: no cache asked)
+  std::uint64_t waited_us = 0;        // waited_ms, exactly: many come within a millisecond
   template <class Self>
   static auto fields(Self& s) {
     return std::tie(s.key, s.tier, s.tenant, s.model, s.prompt_tokens, s.generated_tokens,
                     s.max_tokens, s.waited_ms, s.remaining_ms, s.numerics_id, s.determinism,
-                    s.executor, s.prefix);
+                    s.executor, s.prefix, s.waited_us);
   }
 };
 // Admission → scheduler.
@@ -46,9 +47,10 @@ struct AdmissionBeat {
   static constexpr std::uint16_t number = 11;
   ServiceState state{};
   std::vector<OpenRequest> open;
+  std::uint64_t heard = 0;  // count of the last SchedulerBeat that had come; 0: none
   template <class Self>
   static auto fields(Self& s) {
-    return std::tie(s.state, s.open);
+    return std::tie(s.state, s.open, s.heard);
   }
 };
 
@@ -76,13 +78,15 @@ struct ExecutorBeat {
   std::uint32_t median_step_us = 0;
   std::uint32_t prefill_per_second = 0;  // measured tokens/s; 0: not yet
   std::vector<RunningRequest> running;   // everything that holds a slot or an unacked tail
+  std::uint64_t heard = 0;               // count of the last SchedulerBeat that had come; 0: none
   template <class Self>
   static auto fields(Self& s) {
     return std::tie(s.state, s.model, s.numerics_id, s.slots_total, s.blocks_total, s.blocks_used,
-                    s.steps, s.median_step_us, s.prefill_per_second, s.running);
+                    s.steps, s.median_step_us, s.prefill_per_second, s.running, s.heard);
   }
 };
-// Scheduler → admissions: what they shed by.
+// Scheduler → admissions and executors: what admissions shed by, and a count that their own beats
+// repeat. What waits unread for a moment is so told from what was sent in it.
 struct SchedulerBeat {
   static constexpr std::uint16_t number = 13;
   std::uint32_t slots_total = 0;  // of ready executors
@@ -94,10 +98,11 @@ struct SchedulerBeat {
   std::vector<std::uint32_t> queued;    // per tier
   std::vector<std::uint32_t> running;   // per tier
   std::uint32_t starts_per_minute = 0;  // measured rate at which slots come free; 0: unknown
+  std::uint64_t count = 0;              // grows with each, over restarts too
   template <class Self>
   static auto fields(Self& s) {
     return std::tie(s.slots_total, s.slots_known, s.slots_free, s.executors_ready,
-                    s.executors_coming, s.queued, s.running, s.starts_per_minute);
+                    s.executors_coming, s.queued, s.running, s.starts_per_minute, s.count);
   }
 };
 
