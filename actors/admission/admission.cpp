@@ -76,6 +76,7 @@ void Admission::on_scheduler_message(const mesh::Message& message, TimePoint now
     on_lost(*lost, now, out);
   } else if (const auto* figures = std::get_if<mesh::SchedulerBeat>(&message)) {
     shedding_.observe(*figures, now);
+    scheduler_beat_ = figures->count;
     release_held(now, out);
   } else if (const auto* membership = std::get_if<mesh::Membership>(&message)) {
     // Versions count one scheduler's life: a smaller one is another's, which knows nothing yet.
@@ -176,7 +177,7 @@ bool Admission::speaks_for_those_waiting(const Request& request) const {
 }
 
 void Admission::beat(TimePoint now, mesh::Outbox& out) {
-  mesh::AdmissionBeat beat{.state = state()};
+  mesh::AdmissionBeat beat{.state = state(), .heard = scheduler_beat_};
   beat.open.reserve(table_.active().size());
   for (const auto& [id, request] : table_.active()) beat.open.push_back(request->open(now));
   out.send(scheduler, std::move(beat));

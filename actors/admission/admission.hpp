@@ -170,6 +170,7 @@ class Admission final : public mesh::Service {
   std::map<ConnectionId, Connection> connections_;
   std::vector<ClientOutput> events_;
   std::uint64_t membership_version_ = 0;
+  std::uint64_t scheduler_beat_ = 0;  // count of the last one heard
   TimePoint next_beat_ = never;
   TimePoint next_report_ = never;
   bool draining_ = false;

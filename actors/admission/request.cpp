@@ -32,6 +32,7 @@ mesh::OpenRequest Request::open(TimePoint now) const {
   open.generated_tokens = ledger.next().value;
   open.max_tokens = ledger.max_tokens();
   open.waited_ms = static_cast<std::uint32_t>(to_ms(now - arrived));
+  open.waited_us = static_cast<std::uint64_t>((now - arrived).count());
   // 0 means no deadline, so one that is about to pass still says 1.
   open.remaining_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(1, to_ms(deadline - now)));
   open.numerics_id = numerics_id;

@@ -56,6 +56,7 @@ void Executor::receive(const mesh::Sender& from, const mesh::Message& message, T
                  [&](const mesh::Expect& m) { on_expect(from, m, now, out); },
                  [&](const mesh::Stop& m) { on_stop(m); },
                  [&](const mesh::Membership& m) { on_membership(m, now, out); },
+                 [&](const mesh::SchedulerBeat& m) { scheduler_beat_ = m.count; },
                  [&](const mesh::PackReply& m) { pack_search_.on_reply(m, now); },
                  [&](const mesh::AuditRequest& m) {
                    out.send(from, mesh::AuditReply{m.token, audit_json(now)});
@@ -160,6 +161,7 @@ void Executor::beat(TimePoint now, mesh::Outbox& out) {
   beat.steps = turns_;
   beat.median_step_us = pace_.median_step_us();
   beat.prefill_per_second = pace_.prefill_per_second();
+  beat.heard = scheduler_beat_;
   for (const auto& [id, run] : runs_) {
     beat.running.push_back(
         {run.sender.key(), run.admission.name, run.sender.next(), run.sender.finished()});

@@ -123,7 +123,8 @@ class Executor : public mesh::Service {
   std::map<std::string, AdmissionView> admissions_;
   TimePoint next_beat_ = never, last_beat_{}, next_report_ = never;
   TimePoint drain_until_ = never;
-  bool slot_freed_ = false;  // since the last beat
+  bool slot_freed_ = false;           // since the last beat
+  std::uint64_t scheduler_beat_ = 0;  // count of the last one heard
 
   std::uint64_t turns_ = 0;
   std::uint64_t stops_pending_ = 0;  // not yet known to have reached the engine

@@ -81,6 +81,7 @@ void Executors::beat(Executor& e, const mesh::ExecutorBeat& beat, TimePoint now)
   e.blocks_used = beat.blocks_used;
   e.median_step_us = beat.median_step_us;
   e.prefill_per_second = beat.prefill_per_second;
+  e.heard = beat.heard;
   e.refused = false;
   if (!was_ready && e.state == mesh::ServiceState::ready) {
     e.ready_since = now;

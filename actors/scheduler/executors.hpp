@@ -33,9 +33,10 @@ struct Executor {
     TokenIndex first;                   // index of its first token here
     bool seen = false;                  // in a beat, at least once
     std::uint32_t unclaimed_beats = 0;  // beats in a row without it that should have shown it
+    std::uint64_t unclaimed_at = 0;     // the scheduler's beat that the last of them knew of
   };
   struct Orphan {  // claimed here, but not placed here as far as we know
-    TimePoint since{};
+    std::uint64_t since = 0;  // the scheduler's last beat when it was first seen
     std::uint32_t beats = 0;
   };
   mesh::PeerId self;
@@ -50,6 +51,7 @@ struct Executor {
   std::map<mesh::RequestKey, Orphan> orphans;
   std::optional<mesh::RequestKey> alone;
   std::uint64_t beats = 0;
+  std::uint64_t heard = 0;  // the scheduler's last beat that its own last one knew of
   TimePoint ready_since = never;
   TimePoint progressed{};
   TimePoint probation_until{};

@@ -21,6 +21,7 @@ constexpr std::array<const char*, mesh::tier_count> tier_names{"urgent", "high",
 
 mesh::SchedulerBeat Scheduler::beat(TimePoint now) const {
   mesh::SchedulerBeat beat;
+  beat.count = beat_count_;
   beat.slots_total = executors_.slots("");
   beat.slots_known = std::max(slots_known_, beat.slots_total);
   beat.slots_free = executors_.free("", now);

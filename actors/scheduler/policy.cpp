@@ -39,6 +39,15 @@ void Policy::push(const Job& job) {
   ++state.queued;
 }
 
+void Policy::move(const Job& job) {
+  auto place = places_.find(job.request);
+  if (place == places_.end()) return;
+  std::set<Waiting>& queue = tier(job.tier).tenants.at(job.tenant).queue;
+  queue.erase(place->second.waiting);
+  place->second.waiting = {job.deadline, job.arrival, job.request};
+  queue.insert(place->second.waiting);
+}
+
 bool Policy::erase(RequestId request) {
   auto place = places_.find(request);
   if (place == places_.end()) return false;

@@ -29,7 +29,7 @@ struct Job {
   RequestId request;
   mesh::Tier tier = mesh::Tier::normal;
   std::string tenant;
-  TimePoint arrival{};         // when it was accepted: it keeps its place over all its lives
+  TimePoint arrival = never;   // when it was accepted: it keeps its place over all its lives
   TimePoint deadline = never;  // never: none
 };
 
@@ -44,6 +44,8 @@ class Policy {
   explicit Policy(const PolicyOptions& options);
 
   void push(const Job& job);
+  // It came earlier than was known when it was pushed: from now on it stands where it would.
+  void move(const Job& job);
   // A waiting request leaves the queue; false when it does not wait.
   bool erase(RequestId request);
   // The next request to start on one of `slots` slots; it stays in the queue until started().

@@ -24,6 +24,7 @@ void Scheduler::on_open(const mesh::PeerId& from, const mesh::OpenRequest& open,
     return;
   }
   request->absent_beats = 0;
+  keep_place(*request, open, now);
   charge(*request, open.generated_tokens);
   const bool repeat = asked || now - request->told >= options_.beat_every * 2;
   if (request->state == Request::State::lost) {
@@ -33,7 +34,7 @@ void Scheduler::on_open(const mesh::PeerId& from, const mesh::OpenRequest& open,
   } else if (request->state == Request::State::queued || request->executor != open.executor) {
     adopt(*request, open.executor, now);
   } else {
-    request->admission_claims = std::min(request->admission_claims, now);
+    request->admission_claims = std::min(request->admission_claims, beat_count_);
   }
 }
 
@@ -42,7 +43,7 @@ void Scheduler::on_admission_beat(const mesh::PeerId& from, const mesh::Admissio
   auto view = admissions_.find(from.name);
   if (view == admissions_.end() || view->second.self != from) return;
   members_.set_state(from.name, beat.state);
-  view->second.last_beat = now;
+  view->second.heard = beat.heard;
   std::set<RequestId> absent = view->second.requests;
   for (const mesh::OpenRequest& open : beat.open) {
     on_open(from, open, false, now, out);
@@ -64,7 +65,8 @@ void Scheduler::on_executor_beat(const mesh::PeerId& from, const mesh::ExecutorB
   lose_unclaimed(*executor, now, out);
 }
 
-// Its admission must have spoken since: after our own restart the executors' beats may come first.
+// Its admission must have spoken since, and knowing of a beat that we sent since: another's beats may
+// come first, and what had waited for us long ago comes late.
 void Scheduler::stop_orphans(Executor& executor, TimePoint now, mesh::Outbox& out) {
   std::erase_if(executor.orphans,
                 [&](const auto& orphan) { return !executor.claimed.contains(orphan.first); });
@@ -76,30 +78,32 @@ void Scheduler::stop_orphans(Executor& executor, TimePoint now, mesh::Outbox& ou
       continue;
     }
     Executor::Orphan& orphan =
-        executor.orphans.try_emplace(key, Executor::Orphan{now}).first->second;
+        executor.orphans.try_emplace(key, Executor::Orphan{beat_count_}).first->second;
     ++orphan.beats;
     const auto admission = admissions_.find(running.admission);
     const TimePoint patience = settled_at_ + options_.beat_every * options_.missed_beats;
     const bool spoken = admission == admissions_.end() ? now >= patience
-                                                       : admission->second.last_beat > orphan.since;
+                                                       : admission->second.heard > orphan.since;
     if (orphan.beats < options_.reconcile_beats || !spoken) continue;
     out.send(executor.self, mesh::Stop{key});
     ++stops_total_;
   }
 }
 
-// Only beats count that were sent after its admission must have sent the Start.
+// Only beats count that were sent after its admission must have sent the Start: those that know of a
+// beat that we sent after the admission's claim had come, each of ours once.
 void Scheduler::lose_unclaimed(Executor& executor, TimePoint now, mesh::Outbox& out) {
   std::vector<RequestId> lost;
   for (auto& [key, placement] : executor.placed) {
     const Request& request = *find(key.request);
-    const bool due =
-        request.admission_claims != never && now - request.admission_claims >= options_.beat_every;
-    if (executor.claimed.contains(key) || !due) {
+    if (executor.claimed.contains(key)) {
       placement.unclaimed_beats = 0;
-    } else if (++placement.unclaimed_beats >= options_.reconcile_beats) {
-      lost.push_back(key.request);
+      continue;
     }
+    if (request.admission_claims == not_yet) continue;
+    if (executor.heard <= std::max(request.admission_claims, placement.unclaimed_at)) continue;
+    placement.unclaimed_at = executor.heard;
+    if (++placement.unclaimed_beats >= options_.reconcile_beats) lost.push_back(key.request);
   }
   for (RequestId id : lost) lose(*find(id), mesh::LostReason::unclaimed, false, now, out);
 }

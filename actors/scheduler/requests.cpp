@@ -35,8 +35,6 @@ void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& op
     request.job.request = open.key.request;
     request.job.tier = open.tier;
     request.job.tenant = open.tenant;
-    request.job.arrival = now - ms(open.waited_ms);
-    if (open.remaining_ms > 0) request.job.deadline = now + ms(open.remaining_ms);
     request.need.model = open.model;
     request.charged = open.generated_tokens;
     request.prompt_charged = open.key.epoch.value > 1 || !open.executor.name.empty();
@@ -49,6 +47,7 @@ void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& op
       view->second.requests.erase(open.key.request);  // another may carry it on
     }
   }
+  keep_place(request, open, now);
   request.state = Request::State::queued;
   request.admission = admission;
   request.key = open.key;
@@ -63,6 +62,18 @@ void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& op
   charge(request, open.generated_tokens);
 }
 
+// What it has waited is said anew with each beat, and a message that waited for us itself makes it
+// less: the most that was said is the closest to the truth.
+void Scheduler::keep_place(Request& request, const mesh::OpenRequest& open, TimePoint now) {
+  const Duration waited = std::max(ms(open.waited_ms), Duration(open.waited_us));
+  const TimePoint deadline = open.remaining_ms > 0 ? now + ms(open.remaining_ms) : never;
+  Job& job = request.job;
+  if (now - waited >= job.arrival && deadline >= job.deadline) return;
+  job.arrival = std::min(job.arrival, now - waited);
+  job.deadline = std::min(job.deadline, deadline);
+  if (request.state == Request::State::queued) policy_of(request).move(job);
+}
+
 // Undoes what being queued or placed had taken.
 void Scheduler::leave_state(Request& request) {
   Policy& policy = policy_of(request);
@@ -71,7 +82,7 @@ void Scheduler::leave_state(Request& request) {
     executors_.release(request.executor, request.key);
     policy.ended(request.job);
     request.executor = {};
-    request.admission_claims = never;
+    request.admission_claims = not_yet;
   }
 }
 
@@ -121,7 +132,7 @@ void Scheduler::adopt(Request& request, const mesh::PeerId& executor, TimePoint 
   request.state = Request::State::placed;
   request.executor = executor;
   request.placed_at = now;
-  request.admission_claims = now;
+  request.admission_claims = beat_count_;
   request.prompt_charged = true;
 }
 

@@ -25,7 +25,8 @@ Scheduler::Scheduler(mesh::Hello self, const SchedulerOptions& options)
     : options_(options),
       peering_(std::move(self)),
       members_(peering_.self()),
-      executors_(options.executors) {}
+      executors_(options.executors),
+      beat_count_(peering_.self().self.incarnation.value >> 16) {}  // beyond any earlier life's
 
 void Scheduler::start(TimePoint now, mesh::Outbox& out) {
   settled_at_ = now + options_.settle;
@@ -91,7 +92,7 @@ void Scheduler::on_hello(const mesh::Hello& hello, TimePoint now, mesh::Outbox& 
         }
       }
     } else if (hello.kind == ServiceKind::admission) {
-      admissions_[hello.self.name] = {hello.self, {}, {}};
+      admissions_[hello.self.name] = {hello.self, 0, {}};
     }
   }
   out.send(hello.self, members_.message());
@@ -177,8 +178,11 @@ void Scheduler::tick(TimePoint now, mesh::Outbox& out) {
     slots_known_at_ = now;
   }
   finish_turn(now, out);
+  ++beat_count_;
   const mesh::SchedulerBeat figures = beat(now);
-  for (const mesh::PeerId& peer : members_.others(ServiceKind::admission)) out.send(peer, figures);
+  for (const ServiceKind kind : {ServiceKind::admission, ServiceKind::executor}) {
+    for (const mesh::PeerId& peer : members_.others(kind)) out.send(peer, figures);
+  }
   if (now < next_membership_) return;
   next_membership_ = now + options_.membership_every;
   broadcast(out);

@@ -44,6 +44,7 @@ class Scheduler : public mesh::Service {
   double charged() const { return charged_total_; }
 
  private:
+  static constexpr std::uint64_t not_yet = ~std::uint64_t{0};
   struct Request {
     enum class State { queued, placed, lost };
     State state = State::queued;
@@ -59,7 +60,7 @@ class Scheduler : public mesh::Service {
     // While placed:
     mesh::PeerId executor;
     TimePoint placed_at{};
-    TimePoint admission_claims = never;  // since when it says so too
+    std::uint64_t admission_claims = not_yet;  // our beat since which it says so too
     // While lost:
     mesh::LostReason reason{};
     bool counted_crash = false;
@@ -67,7 +68,7 @@ class Scheduler : public mesh::Service {
   };
   struct AdmissionView {
     mesh::PeerId self;
-    TimePoint last_beat{};
+    std::uint64_t heard = 0;  // the last beat of ours that its last one knew of
     std::set<RequestId> requests;
   };
 
@@ -82,6 +83,7 @@ class Scheduler : public mesh::Service {
 
   // Lives of a request (requests.cpp).
   void admit(const mesh::PeerId& admission, const mesh::OpenRequest& open, TimePoint now);
+  void keep_place(Request& request, const mesh::OpenRequest& open, TimePoint now);
   void dispatch(TimePoint now, mesh::Outbox& out);
   void place(Request& request, TimePoint now, mesh::Outbox& out);
   void adopt(Request& request, const mesh::PeerId& executor, TimePoint now);
@@ -124,6 +126,7 @@ class Scheduler : public mesh::Service {
 
   TimePoint settled_at_ = never;
   TimePoint next_beat_ = never;
+  std::uint64_t beat_count_;  // of the last one sent
   TimePoint next_membership_{};
   std::uint32_t slots_known_ = 0;
   TimePoint slots_known_at_{};

@@ -168,7 +168,7 @@ TEST_F(FailureTest, ADeadAdmissionsRequestsAreForgottenAndStopped) {
   EXPECT_NE(scheduler_.audit_json(now_).find("\"requests\":0"), std::string::npos);
   for (int i = 0; i < 3; ++i) {
     advance(100ms);
-    receive(peer("admission", 2), mesh::AdmissionBeat{ServiceState::ready, {}});
+    receive(peer("admission", 2), mesh::AdmissionBeat{ServiceState::ready, {}, heard_});
     executor_says(e1_, {running(1)});
   }
   EXPECT_FALSE(taken<mesh::Stop>(e1_).empty());

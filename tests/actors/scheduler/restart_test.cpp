@@ -58,6 +58,79 @@ TEST_F(RestartTest, ASlowAdmissionsRequestsAreNotStopped) {
   EXPECT_TRUE(taken<mesh::Stop>(e1_).empty());
 }
 
+// On a starved host what executors sent while they had not read the Start is read long afterwards.
+TEST_F(RestartTest, BeatsFromBeforeTheStartDoNotCountHoweverLateTheyAreRead) {
+  hello(ServiceKind::admission, admission_);
+  hello(ServiceKind::executor, e1_);
+  const mesh::ExecutorBeat first = beat(), second = beat();
+  admission_says({open_at(1, e1_)});
+  advance(500ms);
+  receive(e1_, first);
+  receive(e1_, second);
+  EXPECT_TRUE(taken<mesh::Lost>(admission_).empty());
+  for (int i = 0; i < 5; ++i) {
+    executor_says(e1_, {running(1)});
+    admission_says({open_at(1, e1_)});
+    advance(100ms);
+  }
+  EXPECT_TRUE(taken<mesh::Lost>(admission_).empty());
+  EXPECT_TRUE(taken<mesh::Stop>(e1_).empty());
+}
+
+// Nor does an admission's that did not know yet where the request was: it runs on.
+TEST_F(RestartTest, WhatAnAdmissionSaidBeforeItKnewStopsNothing) {
+  hello(ServiceKind::admission, admission_);
+  hello(ServiceKind::executor, e1_);
+  const mesh::AdmissionBeat before{mesh::ServiceState::ready, {open_request(1)}, heard_};
+  receive(admission_, before);
+  executor_says(e1_, {running(1)});  // our earlier life had placed it
+  advance(200ms);
+  receive(admission_, before);
+  executor_says(e1_, {running(1)});
+  EXPECT_TRUE(taken<mesh::Stop>(e1_).empty());
+  for (int i = 0; i < 3; ++i) {
+    admission_says({open_at(1, e1_)});
+    executor_says(e1_, {running(1)});
+    advance(100ms);
+  }
+  EXPECT_TRUE(taken<mesh::Stop>(e1_).empty());
+  EXPECT_TRUE(balanced());
+}
+
+// Their Submits waited for us together, so they seem to have come at once, and after one that came
+// when we were there: what the admission says next puts all where they belong.
+TEST_F(RestartTest, WhatWaitedLongerThanItSaidTakesItsPlaceWithTheNextBeat) {
+  hello(ServiceKind::admission, admission_);
+  std::vector<mesh::OpenRequest> open;
+  for (const std::uint64_t n : {9, 8, 7}) {  // the ids are no help
+    open.push_back(open_request(n));
+    open.back().remaining_ms = 600'000;
+    submit(open.back());
+  }
+  advance(100ms);
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    open[i].waited_us = 2'000'000 - i;
+    open[i].waited_ms = static_cast<std::uint32_t>(open[i].waited_us / 1000);
+    open[i].remaining_ms = 598'000;
+  }
+  mesh::OpenRequest other = open_request(1);  // of another admission: it has waited for one second
+  other.waited_ms = 1'000;
+  other.remaining_ms = 599'000;
+  hello(ServiceKind::admission, peer("admission-2"));
+  receive(peer("admission-2"), mesh::Submit{other});
+  admission_says(open);
+  advance(300ms);
+  hello(ServiceKind::executor, e1_);
+  mesh::ExecutorBeat one_slot = beat();
+  one_slot.slots_total = 1;
+  for (const std::uint64_t n : {9, 8, 7}) {
+    receive(e1_, one_slot);
+    EXPECT_EQ(placed(n), "executor-1") << n;
+    receive(admission_, mesh::Closed{key(n).request, 0});
+    one_slot.steps = ++steps_;
+  }
+}
+
 TEST_F(RestartTest, AnExecutorThatDiedMeanwhileIsNoticed) {
   hello(ServiceKind::admission, admission_);
   for (int i = 0; i < 25; ++i) {

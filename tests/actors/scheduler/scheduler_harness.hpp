@@ -67,6 +67,9 @@ class SchedulerTest : public ::testing::Test {
     while (scheduler_.next_tick() <= end) {
       now_ = std::max(now_, scheduler_.next_tick());
       scheduler_.tick(now_, out_);
+      for (const mesh::Outbox::Send& send : out_.sends) {
+        if (const auto* beat = std::get_if<mesh::SchedulerBeat>(&send.message)) heard_ = beat->count;
+      }
     }
     now_ = end;
   }
@@ -79,13 +82,14 @@ class SchedulerTest : public ::testing::Test {
     beat.blocks_total = 100;
     beat.steps = ++steps_;
     beat.running = std::move(running);
+    beat.heard = heard_;
     return beat;
   }
   void executor_says(const mesh::PeerId& executor, std::vector<mesh::RunningRequest> running) {
     receive(executor, beat(std::move(running)));
   }
   void admission_says(std::vector<mesh::OpenRequest> open) {
-    receive(admission_, mesh::AdmissionBeat{mesh::ServiceState::ready, std::move(open)});
+    receive(admission_, mesh::AdmissionBeat{mesh::ServiceState::ready, std::move(open), heard_});
   }
   void add_executor(const mesh::PeerId& executor) {
     hello(mesh::ServiceKind::executor, executor);
@@ -120,6 +124,7 @@ class SchedulerTest : public ::testing::Test {
   TimePoint now_{1h};
   mesh::Outbox out_;
   std::uint64_t steps_ = 0;
+  std::uint64_t heard_ = 0;  // by everybody: the count of the scheduler's last beat
   mesh::PeerId admission_ = peer("admission");
   mesh::PeerId e1_ = peer("executor-1"), e2_ = peer("executor-2");
   Scheduler scheduler_{mesh::Hello{.kind = mesh::ServiceKind::scheduler, .self = peer("scheduler")},
