@@ -102,6 +102,8 @@ struct Config {
     std::uint32_t probation_ms = 10'000;
     std::uint32_t stall_ms = 2'000;
     std::uint32_t stall_steps = 10;
+    std::uint32_t stall_most_ms = 16'000;
+    std::uint32_t stall_calm_ms = 60'000;
     std::uint32_t assumed_prefill_per_second = 1000;
   } scheduler;
   struct Executor {

@@ -183,6 +183,10 @@ std::vector<Setting> make_settings() {
              "An executor with requests on board that finishes no step for so long is stalled."),
       number(SETTING(scheduler.stall_steps), 1, 10'000,
              "Or for so many of its median or prefill steps, whichever is longest."),
+      number(SETTING(scheduler.stall_most_ms), 0, 600'000,
+             "That limit doubles, up to this, each time that a stalled executor steps again."),
+      number(SETTING(scheduler.stall_calm_ms), 0, 86'400'000,
+             "It falls by half when the executor has not been stalled for so long."),
       number(SETTING(scheduler.assumed_prefill_per_second), 1, 1e9,
              "Prompt tokens per second taken for an executor that has not measured its own."),
 

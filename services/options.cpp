@@ -121,6 +121,8 @@ scheduler::SchedulerOptions scheduler_options(const Config& config, Reach reach)
   options.executors.probation = milliseconds(from.probation_ms);
   options.executors.stall_after = milliseconds(from.stall_ms);
   options.executors.stall_steps = from.stall_steps;
+  options.executors.stall_most = milliseconds(from.stall_most_ms);
+  options.executors.stall_calm = milliseconds(from.stall_calm_ms);
   options.executors.step_tokens = config.engine.step_tokens;
   options.executors.assumed_prefill_per_second = from.assumed_prefill_per_second;
   return options;

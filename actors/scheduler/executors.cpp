@@ -97,6 +97,7 @@ void Executors::beat(Executor& e, const mesh::ExecutorBeat& beat, TimePoint now)
     if (e.claimed.emplace(running.key, running).second && !running.finished) ++e.holding;
   }
   if (beat.steps != e.steps || e.beats == 0) {
+    note_pace(e, now);
     e.stalled = false;
     e.progressed = now;
   } else if (e.holding == 0) {
@@ -124,6 +125,25 @@ void Executors::suspect(const std::string& name, TimePoint now) {
   if (Executor* executor = find(name)) executor->probation_until = now + options_.probation;
 }
 
+// It has stepped. If it was called stalled that was wrong: under another load it is as slow again.
+void Executors::note_pace(Executor& e, TimePoint now) const {
+  if (e.stalled) {
+    if (stall_limit(e) < options_.stall_most) ++e.stall_doublings;
+    e.slow_at = now;
+  } else if (e.stall_doublings > 0 && now - e.slow_at >= options_.stall_calm) {
+    --e.stall_doublings;
+    e.slow_at = now;
+  }
+}
+
+Duration Executors::stall_limit(const Executor& e) const {
+  const double step_s = std::max(e.median_step_us * 1e-6, prefill_step_seconds(e));
+  const std::chrono::duration<double> steps(step_s * options_.stall_steps);
+  const Duration limit =
+      std::max(options_.stall_after, std::chrono::duration_cast<Duration>(steps));
+  return std::max(limit, std::min(limit * (1 << e.stall_doublings), options_.stall_most));
+}
+
 std::vector<std::string> Executors::find_stalled(TimePoint now) {
   std::vector<std::string> found;
   for (auto& [name, e] : table_) {
@@ -131,11 +151,7 @@ std::vector<std::string> Executors::find_stalled(TimePoint now) {
       if (!e.placed.empty()) found.push_back(name);  // adopted since, after our own restart
       continue;
     }
-    const double step_s = std::max(e.median_step_us * 1e-6, prefill_step_seconds(e));
-    const std::chrono::duration<double> steps(step_s * options_.stall_steps);
-    const Duration limit =
-        std::max(options_.stall_after, std::chrono::duration_cast<Duration>(steps));
-    if (e.holding == 0 || now - e.progressed <= limit) continue;
+    if (e.holding == 0 || now - e.progressed <= stall_limit(e)) continue;
     e.stalled = true;
     found.push_back(name);
   }

@@ -56,6 +56,8 @@ struct Executor {
   TimePoint progressed{};
   TimePoint probation_until{};
   bool stalled = false;
+  std::uint32_t stall_doublings = 0;  // of its limit: it has proved to be slow
+  TimePoint slow_at{};                // when it last did, or its limit last fell
   bool leaving = false;  // wanted drained
   bool refused = false;  // declined what fitted by our count: its next beat will tell
 
@@ -99,6 +101,8 @@ class Executors {
   std::uint32_t free(const std::string& model, TimePoint now) const;
 
  private:
+  void note_pace(Executor& executor, TimePoint now) const;
+  Duration stall_limit(const Executor& executor) const;
   double prefill_seconds(const Executor& executor, std::uint64_t tokens) const;
   double prefill_step_seconds(const Executor& executor) const;
   double begins_in_seconds(const Executor& executor, const Need& need) const;

@@ -32,6 +32,10 @@ struct ExecutorOptions {
   Duration stall_after = std::chrono::seconds(2);
   std::uint32_t stall_steps = 10;
   std::uint32_t step_tokens = 256;
+  // One that steps again was slow, not stuck: its limit doubles, but for this; and falls by half
+  // when it has not been stalled for `stall_calm`.
+  Duration stall_most = std::chrono::seconds(16);
+  Duration stall_calm = std::chrono::seconds(60);
   // Prefill rate taken for an executor that has not measured its own, in tokens per second.
   std::uint32_t assumed_prefill_per_second = 1000;
 };

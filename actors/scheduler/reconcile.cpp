@@ -34,6 +34,7 @@ void Scheduler::on_open(const mesh::PeerId& from, const mesh::OpenRequest& open,
   } else if (request->state == Request::State::queued || request->executor != open.executor) {
     adopt(*request, open.executor, now);
   } else {
+    request->prompt_paid = 0;
     request->admission_claims = std::min(request->admission_claims, beat_count_);
   }
 }
@@ -73,6 +74,7 @@ void Scheduler::stop_orphans(Executor& executor, TimePoint now, mesh::Outbox& ou
   for (const auto& [key, running] : executor.claimed) {
     Request* request = find(key.request);
     if (request != nullptr && executor.placed.contains(key)) {
+      request->prompt_paid = 0;
       charge(*request, running.next.value);
       executor.orphans.erase(key);
       continue;

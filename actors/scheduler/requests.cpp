@@ -43,6 +43,7 @@ void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& op
       executors_.declined(request.executor, request.key);
     }
     leave_state(request);
+    request.prompt_paid = 0;  // a later epoch is not charged again
     if (auto view = admissions_.find(request.admission.name); view != admissions_.end()) {
       view->second.requests.erase(open.key.request);  // another may carry it on
     }
@@ -112,7 +113,8 @@ void Scheduler::place(Request& request, TimePoint now, mesh::Outbox& out) {
   policy.started(request.job);
   if (!request.prompt_charged) {
     request.prompt_charged = true;
-    charge_cost(request, request.need.tokens * options_.policy.prompt_token_cost);
+    request.prompt_paid = request.need.tokens * options_.policy.prompt_token_cost;
+    charge_cost(request, request.prompt_paid);
   }
   executors_.place(*executor, request.key, request.need, request.first);
   request.state = Request::State::placed;
@@ -134,6 +136,7 @@ void Scheduler::adopt(Request& request, const mesh::PeerId& executor, TimePoint 
   request.placed_at = now;
   request.admission_claims = beat_count_;
   request.prompt_charged = true;
+  request.prompt_paid = 0;
 }
 
 void Scheduler::lose(Request& request, mesh::LostReason reason, bool counted_crash, TimePoint now,

@@ -127,7 +127,11 @@ void Scheduler::member_gone(const mesh::PeerId& member, LostReason reason, bool 
   if (auto view = admissions_.find(member.name);
       view != admissions_.end() && view->second.self == member) {
     const std::set<RequestId> requests = std::move(view->second.requests);
-    for (RequestId id : requests) close(id, now);
+    for (RequestId id : requests) {
+      // It may come back, and ask for it as if for the first time.
+      charge_cost(*find(id), -find(id)->prompt_paid);
+      close(id, now);
+    }
     admissions_.erase(view);
   }
   node_desired_.erase(member.name);

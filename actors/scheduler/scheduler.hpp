@@ -55,6 +55,7 @@ class Scheduler : public mesh::Service {
     TokenIndex first;           // index of the first token of this epoch
     std::uint32_t charged = 0;  // generated tokens its tenant has paid for
     bool prompt_charged = false;
+    double prompt_paid = 0;          // by this life of ours, while nobody says that it is computed
     std::uint32_t crashes = 0;       // counted ones with it on board
     std::uint32_t absent_beats = 0;  // beats in a row of its admission without it
     // While placed:

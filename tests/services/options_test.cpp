@@ -105,6 +105,8 @@ TEST(Options, Scheduler) {
   SAME(executors.probation);
   SAME(executors.stall_after);
   SAME(executors.stall_steps);
+  SAME(executors.stall_most);
+  SAME(executors.stall_calm);
   SAME(executors.assumed_prefill_per_second);
 }
 

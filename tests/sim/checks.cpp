@@ -202,12 +202,11 @@ void World::check_charges() {
   for (const auto& [low, known] : known_) {
     const auto& prompt = known.client->expected(known.choice).prompt_tokens;
     const std::uint32_t lives = 1 + known.client->cuts() + (known.client->repeated() ? 1 : 0);
-    // What an engine had generated beyond the ledger when its client left is paid for again; so is
-    // a prompt whose admission the scheduler had given up, for it cannot know that it was placed.
+    // What an engine had generated beyond the ledger when its client left, or when the scheduler had
+    // given its admission up, is paid for again.
     const double under_way = tokens_under_way + static_cast<double>(to_ms(place_slack_)) / step_ms;
     const double again = known.client->returned() || given_up ? under_way : 0;
-    const double prompts = given_up ? 2 : 1;
-    most += (known.generated + 0.25 * prompt * prompts + again) * lives;
+    most += (known.generated + 0.25 * prompt + again) * lives;
   }
   const double charged = scheduler_->core().charged();
   if (charged > most) {

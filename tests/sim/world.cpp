@@ -93,6 +93,7 @@ void World::build() {
         options.monitor_address = monitor_address;
         options.missed_beats = static_cast<std::uint32_t>(silence_ / options.beat_every);
         options.executors.stall_after = stall_;
+        options.executors.stall_most = stall_ * 2;
         options.executors.probation = stall_ * 3;
         return std::make_unique<scheduler::Scheduler>(self, options);
       });

@@ -152,6 +152,54 @@ TEST_F(ExecutorsTest, AStalledExecutorIsTakenOutUntilItProgresses) {
   EXPECT_EQ(e.free(now_), 4u);
 }
 
+// Stuck for so long, then found to have stepped; with a request on board both times.
+class SlowExecutorTest : public ExecutorsTest {
+ protected:
+  void SetUp() override { add("e", at_step(1)); }
+  mesh::ExecutorBeat at_step(std::uint64_t steps) {
+    auto beat = ready_beat({key(1)});
+    beat.steps = steps;
+    return beat;
+  }
+  bool stalls_within(Duration gap) {
+    now_ += gap;
+    const bool stalled = !executors_.find_stalled(now_).empty();
+    executors_.beat(*executors_.find("e"), at_step(++steps_), now_);
+    return stalled;
+  }
+  std::uint64_t steps_ = 1;
+};
+
+TEST_F(SlowExecutorTest, EachStallItWakesFromDoublesItsLimit) {
+  EXPECT_TRUE(stalls_within(2100ms));
+  EXPECT_FALSE(stalls_within(3900ms));
+  EXPECT_TRUE(stalls_within(4100ms));
+  EXPECT_FALSE(stalls_within(7900ms));
+  EXPECT_TRUE(stalls_within(8100ms));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(stalls_within(16100ms)) << "and no further";
+}
+
+TEST_F(SlowExecutorTest, ItsLimitFallsBackWhenItHasBeenQuick) {
+  EXPECT_TRUE(stalls_within(2100ms));
+  EXPECT_TRUE(stalls_within(4100ms));
+  for (int i = 0; i < 61; ++i) EXPECT_FALSE(stalls_within(1s));
+  EXPECT_FALSE(stalls_within(3900ms)) << "one step back";
+  for (int i = 0; i < 60; ++i) EXPECT_FALSE(stalls_within(1s));
+  EXPECT_TRUE(stalls_within(2100ms));
+}
+
+TEST_F(SlowExecutorTest, OneThatNeverWakesIsGivenNoMoreTime) {
+  now_ += 2100ms;
+  EXPECT_FALSE(executors_.find_stalled(now_).empty());
+  now_ += 11s;
+  auto emptied = at_step(1);
+  emptied.running.clear();
+  executors_.beat(*executors_.find("e"), emptied, now_);  // it is tried again
+  executors_.beat(*executors_.find("e"), at_step(1), now_);
+  now_ += 2100ms;
+  EXPECT_FALSE(executors_.find_stalled(now_).empty());
+}
+
 TEST_F(ExecutorsTest, WhatIsFoundOnAStalledExecutorLaterIsToldToo) {
   Executor& e = add("e", ready_beat({key(1)}));
   now_ += 3s;

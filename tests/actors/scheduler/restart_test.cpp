@@ -193,5 +193,42 @@ TEST_F(SchedulerTest, APromptIsChargedOnce) {
   EXPECT_EQ(placed(3), "executor-1");
 }
 
+// The network kept an admission away for longer than the silence that is death.
+class ReturnTest : public SchedulerTest {
+ protected:
+  void SetUp() override {
+    SchedulerTest::SetUp();
+    add_executor(e1_);
+    submit(open_request(1));
+  }
+  void silence() {
+    for (int i = 0; i < 21; ++i) {
+      advance(100ms);
+      executor_says(e1_, runs_);
+    }
+    ASSERT_NE(scheduler_.audit_json(now_).find("\"requests\":0"), std::string::npos);
+    hello(mesh::ServiceKind::admission, admission_);
+    out_ = {};
+  }
+  std::vector<mesh::RunningRequest> runs_;
+  static constexpr double prompt_cost = 32 * 0.25;
+};
+
+TEST_F(ReturnTest, APromptThatNobodyComputedIsPaidWhenSomebodyDoes) {
+  silence();  // its Placed was lost
+  admission_says({open_request(1)});
+  EXPECT_EQ(placed(1), "executor-1");
+  EXPECT_EQ(scheduler_.charged(), prompt_cost);
+}
+
+TEST_F(ReturnTest, APromptThatWasComputedStaysPaid) {
+  runs_ = {running(1)};
+  admission_says({open_at(1, e1_)});
+  silence();
+  EXPECT_EQ(scheduler_.charged(), prompt_cost);
+  admission_says({open_at(1, e1_)});
+  EXPECT_EQ(scheduler_.charged(), prompt_cost);
+}
+
 }  // namespace
 }  // namespace aorta::scheduler
