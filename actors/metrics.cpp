@@ -16,6 +16,8 @@ constexpr Metric table[] = {
     // ── Requests, as admission sees them ─────────────────────────────────────────────────────
     {admission, "aorta_requests_accepted_total", counter, "requests", "",
      "Requests accepted; each choice of one is counted."},
+    {admission, "aorta_requests_recovered_total", counter, "requests", "",
+     "Requests known again from the journal, after a restart."},
     {admission, "aorta_requests_rejected_total", counter, "requests", "reason",
      "Requests refused, by the code that the client was told."},
     {admission, "aorta_requests_ended_total", counter, "requests", "outcome",
@@ -42,6 +44,13 @@ constexpr Metric table[] = {
      "Ended requests whose answers can still be resumed."},
     {admission, "aorta_ledgers_retained_bytes", gauge, "bytes", "", "What those answers hold."},
     {admission, "aorta_idempotency_keys", gauge, "keys", "", "Idempotency keys remembered."},
+    {admission, "aorta_journal_entries", gauge, "requests", "", "Requests that the journal keeps."},
+    {admission, "aorta_journal_writes_total", counter, "requests", "",
+     "Requests written to the journal."},
+    {admission, "aorta_journal_failures_total", counter, "requests", "",
+     "Requests refused because the journal could not be written."},
+    {admission, "aorta_journal_write_seconds", histogram, "seconds", "",
+     "From a request's being taken to its being written, or failing to be."},
     {admission, "aorta_connections_subscribed", gauge, "connections", "",
      "Client connections that wait for answers."},
     // ── The fronts ───────────────────────────────────────────────────────────────────────────

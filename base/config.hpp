@@ -57,6 +57,13 @@ struct Config {
     std::uint64_t retain_bytes = 64ull << 20;
     std::uint32_t audit_requests = 1000;
   } admission;
+  struct Journal {
+    std::string folder;
+    std::string sync = "process";
+    std::uint32_t sync_ms = 100;
+    std::uint32_t wait_ms = 5'000;
+    std::uint64_t max_bytes = 1ull << 30;
+  } journal;
   struct Security {
     std::string keys_folder;
     std::string api_keys = "auto";

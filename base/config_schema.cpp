@@ -106,6 +106,20 @@ std::vector<Setting> make_settings() {
       number(SETTING(admission.retain_bytes), 0, 64 * GiB, "Bytes of finished answers kept."),
       number(SETTING(admission.audit_requests), 0, 1e6, "Ended requests that an audit lists."),
 
+      text(SETTING(journal.folder),
+           "Where it is kept, a file for each admission; empty: in the state folder. It has prompts "
+           "and no answers."),
+      choice(SETTING(journal.sync), {"process", "disk", "none"},
+             "What an accepted request outlives: the death of its process, or that of its host too. "
+             "none: neither, there is no journal."),
+      number(SETTING(journal.sync_ms), 1, 60'000,
+             "With process, the disk has what was written after so long; with disk, before it is "
+             "accepted."),
+      number(SETTING(journal.wait_ms), 100, 600'000,
+             "A request that is not written after so long is refused."),
+      number(SETTING(journal.max_bytes), MiB, 1024 * GiB,
+             "A larger journal takes no more requests until some are forgotten."),
+
       text(SETTING(security.keys_folder),
            "Where `aorta keys init` has put the mesh's keys; services then meet by TCP under CURVE "
            "only. Empty: keys in the state folder, if it has any."),
@@ -273,6 +287,7 @@ const std::vector<Section>& config_sections() {
       {"mesh", "Where the services of a mesh meet."},
       {"model", "What is served."},
       {"admission", "What is accepted, and how long it is remembered."},
+      {"journal", "What is accepted is written down first, so that it outlives its admission."},
       {"security", "Who may join the mesh, and who may ask it."},
       {"http", "The front for OpenAI's clients."},
       {"zmq", "The front for ZeroMQ clients."},

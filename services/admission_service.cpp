@@ -52,6 +52,11 @@ Composition::AdmissionService::AdmissionService(actors::Host& host,
 
 Composition::AdmissionService::~AdmissionService() = default;
 
+void Composition::AdmissionService::keep_journal(admission::JournalWriterOptions options,
+                                                 std::unique_ptr<admission::JournalFile> file) {
+  shell_->keep_journal(std::move(options), std::move(file));
+}
+
 void Composition::AdmissionService::begin() { shell_->begin(); }
 
 void Composition::AdmissionService::when_ready(std::function<void()> ready) {

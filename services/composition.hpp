@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/admission/journal_writer.hpp"
 #include "actors/shell.hpp"
 #include "base/result.hpp"
 #include "mesh/api_keys.hpp"
@@ -45,6 +46,7 @@ class Composition {
   struct AdmissionService;
   mesh::Hello hello(mesh::ServiceKind kind, const std::string& name, Incarnation incarnation) const;
   Result<void> add_admission(mesh::Hello hello, std::vector<std::string> binds);
+  Result<admission::OpenedJournal> read_journal(const admission::JournalWriterOptions& options);
   Result<void> add_monitor(mesh::Hello hello, const std::vector<std::string>& binds);
   Result<void> use_mesh_keys(mesh::ServiceKind role);
   Result<void> read_api_keys();

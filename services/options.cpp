@@ -56,6 +56,8 @@ admission::AdmissionOptions admission_options(const Config& config, Reach reach)
   options.hold_ms = from.hold_ms;
   options.urgent_share_percent = from.urgent_share_percent;
   options.blind_requests = from.blind_requests;
+  options.journal = config.journal.sync != "none";
+  options.journal_wait_ms = config.journal.wait_ms;
   options.lease_ms = from.lease_ms;
   options.beat_every_ms = config.mesh.beat_ms;
   options.report_every_ms = config.monitor.report_ms;
@@ -68,6 +70,16 @@ admission::AdmissionOptions admission_options(const Config& config, Reach reach)
   options.audit_requests = from.audit_requests;
   options.drain_ms =
       config.drain.drain_s * 1000 - 2 * static_cast<std::uint32_t>(farewell(config).count());
+  return options;
+}
+
+admission::JournalWriterOptions journal_options(const Config& config, const mesh::PeerId& self) {
+  admission::JournalWriterOptions options;
+  options.file.path = fmt::format("{}/{}.sqlite", journal_folder(config), self.name);
+  options.file.owner = self.incarnation;
+  options.file.sync_each = config.journal.sync == "disk";
+  options.file.max_bytes = config.journal.max_bytes;
+  options.sync_every = milliseconds(config.journal.sync_ms);
   return options;
 }
 

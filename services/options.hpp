@@ -1,5 +1,6 @@
 #pragma once
 // The configuration, as each core wants it.
+#include "actors/admission/journal_writer.hpp"
 #include "actors/admission/options.hpp"
 #include "actors/cache/cache.hpp"
 #include "actors/executor/executor_shell.hpp"
@@ -17,6 +18,8 @@ namespace aorta::services {
 // to leave.
 std::chrono::milliseconds farewell(const Config& config);
 admission::AdmissionOptions admission_options(const Config& config, Reach reach);
+// Of this life of an admission; its file is named after it.
+admission::JournalWriterOptions journal_options(const Config& config, const mesh::PeerId& self);
 fronts::HttpOptions http_options(const Config& config);
 fronts::ZmqOptions zmq_options(const Config& config);
 scheduler::SchedulerOptions scheduler_options(const Config& config, Reach reach);

@@ -114,6 +114,10 @@ std::string pack_folder(const Config& config) {
   return config.cache.folder.empty() ? cache_home() + "/packs" : config.cache.folder;
 }
 
+std::string journal_folder(const Config& config) {
+  return config.journal.folder.empty() ? state_folder(config) + "/journal" : config.journal.folder;
+}
+
 Result<void> make_private_folder(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);

@@ -118,7 +118,7 @@ TimePoint Admission::wake(const Request& request) const {
     }
     TimePoint operator()(const Placed& placed) const {
       const TimePoint next = std::min(request.deadline, placed.join_by);
-      return placed.heard ? next : std::min(next, request.next_waiting);
+      return request.waits() ? std::min(next, request.next_waiting) : next;
     }
     TimePoint operator()(const Parked& parked) const {
       return std::min(request.deadline, parked.until);
@@ -130,6 +130,9 @@ TimePoint Admission::wake(const Request& request) const {
 
 void Admission::on_alarm(Request& request, TimePoint now, mesh::Outbox& out) {
   if (const auto* held = std::get_if<Held>(&request.state); held && now >= held->until) {
+    if (held->journaled_at != never) {
+      return refuse_held(request, journal_verdict("it takes too long to write"));
+    }
     Verdict verdict{Verdict::Kind::refuse};
     verdict.status = 503;
     verdict.code = "no_executor_ready";
@@ -140,6 +143,7 @@ void Admission::on_alarm(Request& request, TimePoint now, mesh::Outbox& out) {
   if (request.phase() == Phase::ended) return forget(request);
   if (now >= request.deadline) return end(request, {.finish_reason = "timeout"}, now, out);
   if (const auto* parked = std::get_if<Parked>(&request.state); parked && now >= parked->until) {
+    if (over_before(request)) return drop_over(request, now, out);
     return end(request, {.finish_reason = "cancelled"}, now, out);
   }
   if (Placed* placed = request.placed(); placed && now >= placed->join_by) {
@@ -240,6 +244,8 @@ void Admission::leave(TimePoint now, mesh::Outbox& out) {
   if (left_) return;
   draining_ = true;
   release_held(now, out);
+  for (const RequestId id : std::set(journaling_)) refuse_held(*table_.find(id), draining_verdict());
+  const std::size_t noted = journal_.size();
   const Outcome cut{
       .status = 503,
       .code = "shutting_down",
@@ -251,6 +257,7 @@ void Admission::leave(TimePoint now, mesh::Outbox& out) {
     }
     request->ledger.subscribers().clear();
   }
+  journal_.resize(noted);  // what was only cut here, the next life goes on with
   connections_.clear();
   left_ = true;
   send_acks(never, out);  // all that are owed: executors need not wait for what we have

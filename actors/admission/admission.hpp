@@ -5,8 +5,8 @@
 //
 // Where to read on: admission.cpp (messages, time, leaving), admission_clients.cpp (what comes in),
 // admission_connections.cpp (reading on, cancelling, leaving), admission_delivery.cpp (what clients
-// are told), admission_epochs.cpp (the lives of a request on executors), admission_views.cpp
-// (figures).
+// are told), admission_journal.cpp (what outlives it), admission_epochs.cpp (the lives of a request
+// on executors), admission_views.cpp (figures).
 #include <deque>
 #include <functional>
 #include <map>
@@ -18,12 +18,14 @@
 #include "actors/admission/ack_book.hpp"
 #include "actors/admission/audit.hpp"
 #include "actors/admission/client.hpp"
+#include "actors/admission/journal.hpp"
 #include "actors/admission/model_tally.hpp"
 #include "actors/admission/options.hpp"
 #include "actors/admission/request_table.hpp"
 #include "actors/admission/shedding.hpp"
 #include "actors/admission/tally.hpp"
 #include "actors/claims.hpp"
+#include "base/result.hpp"
 #include "mesh/peering.hpp"
 #include "mesh/service.hpp"
 
@@ -49,6 +51,8 @@ class Admission final : public mesh::Service {
   void generate(ConnectionId connection, GenerateRequest ask, TimePoint now, mesh::Outbox& out);
   void cancel(ConnectionId connection, const std::string& tenant, RequestId id, TimePoint now,
               mesh::Outbox& out);
+  void resume(ConnectionId connection, ResumeRequest resume, TimePoint now, mesh::Outbox& out);
+  // By indices alone.
   void resume(ConnectionId connection, const std::string& tenant, RequestId id,
               const std::vector<TokenIndex>& next, TimePoint now, mesh::Outbox& out);
   void gone(ConnectionId connection, TimePoint now, mesh::Outbox& out);
@@ -60,6 +64,15 @@ class Admission final : public mesh::Service {
   };
   // What clients are to be told since the last call, in order.
   std::vector<ClientOutput> take_client_events() { return std::exchange(events_, {}); }
+
+  // ── The journal ────────────────────────────────────────────────────────────────────────────
+  // To be carried out in this order; asked after every turn.
+  std::vector<JournalCommand> take_journal_commands() { return std::exchange(journal_, {}); }
+  // These were written, or could not be: what failed is refused, and the next one tried as ever.
+  void on_journal(const std::vector<RequestId>& requests, const Result<void>& written,
+                  TimePoint now, mesh::Outbox& out);
+  // What an earlier life has left, before start() or, if it could not be read then, later.
+  Recovered recover(std::vector<JournalEntry> entries, TimePoint now);
 
   Readiness readiness(TimePoint now) const;
   std::shared_ptr<const engine::TextModel> text_model(const std::string& name) const;
@@ -102,21 +115,45 @@ class Admission final : public mesh::Service {
   // Clients. `first`: a request's first choice, which stands for all of them.
   bool any_known(RequestId id, std::uint32_t choices) const;
   const Request* find_for(const std::string& tenant, RequestId id) const;
-  void repeat(ConnectionId connection, const GenerateRequest& ask, const Request& first,
-              TimePoint now, mesh::Outbox& out);
-  void admit(ConnectionId connection, GenerateRequest ask, std::string model, Duration hold,
+  // What came with a request that is new here.
+  struct Arrival {
+    GenerateRequest ask;
+    std::vector<Cursor> cursors;  // as in ResumeRequest
+    bool carried = false;         // another admission had accepted it
+    std::uint32_t life = 0;
+    Cursor cursor(std::size_t choice) const {
+      return choice < cursors.size() ? cursors[choice] : Cursor{};
+    }
+  };
+  bool repeated(ConnectionId connection, const Arrival& arrival, TimePoint now, mesh::Outbox& out);
+  void take(ConnectionId connection, Arrival arrival, TimePoint now, mesh::Outbox& out);
+  void admit(ConnectionId connection, Arrival arrival, std::string model, Duration hold,
              TimePoint now, mesh::Outbox& out);
-  Request& enroll(ConnectionId connection, std::unique_ptr<Request> request);
-  void accept(const Request& first, TimePoint now, mesh::Outbox& out);
+  Request& enroll(ConnectionId connection, std::unique_ptr<Request> request, const Cursor& at);
+  void accept(Request& first, TimePoint now, mesh::Outbox& out);
+  void promise(const Request& first, TimePoint now, mesh::Outbox& out);
+  void go_on(ConnectionId connection, const ResumeRequest& resume, const Request& first,
+             TimePoint now, mesh::Outbox& out);
+  void take_over(const Request& first, std::uint32_t life, TimePoint now, mesh::Outbox& out);
+  void write_down(Request& first, TimePoint now);
+  void bring_back(JournalEntry entry, std::shared_ptr<const engine::TextModel> model,
+                  TimePoint now);
+  void make_room(std::uint32_t choices, TimePoint now, mesh::Outbox& out);
+  void note_numerics(const Request& request, const std::string& numerics_id);
+  void note_end(const Request& request, TimePoint now);
+  void erase_record(const Request& first);
+  bool over_before(const Request& request) const;
+  void drop_over(const Request& request, TimePoint now, mesh::Outbox& out);
+  Verdict journal_verdict(const std::string& reason) const;
   void release_held(TimePoint now, mesh::Outbox& out);
   void reject(ConnectionId connection, Rejected rejected);
   void reject_verdict(ConnectionId connection, RequestId id, const Verdict& verdict);
   void refuse_held(const Request& request, const Verdict& verdict);
-  void attach(ConnectionId connection, const std::vector<TokenIndex>& next, const Request& first,
+  void attach(ConnectionId connection, const std::vector<Cursor>& cursors, const Request& first,
               TimePoint now, mesh::Outbox& out);
   void unlink(ConnectionId connection, RequestId id);
   void lost_its_clients(Request& request, TimePoint now, mesh::Outbox& out);
-  void publish(Request& request);
+  bool publish(Request& request);
   void end(Request& request, Outcome outcome, TimePoint now, mesh::Outbox& out);
   void retain_if_over(const Request& request, TimePoint now);
   void forget(const Request& request);
@@ -152,6 +189,7 @@ class Admission final : public mesh::Service {
   void send_acks(TimePoint now, mesh::Outbox& out);
   bool connected(const mesh::PeerId& executor) const;
   bool crashed_too_often(Request& request, const mesh::Lost& lost) const;
+  static bool cut_again(const Request& request, mesh::TokenReceiver::Accepted& accepted);
   void note_latency(Request& request, std::size_t tokens, TimePoint now);
 
   inline static const mesh::PeerId scheduler{"scheduler", {}};  // we dialled them: any incarnation
@@ -167,6 +205,9 @@ class Admission final : public mesh::Service {
   std::function<std::vector<mesh::Figure>()> fronts_figures_;
   std::deque<AuditRecord> ended_;  // the latest
   std::deque<RequestId> held_;     // in order of arrival; may name some that are held no more
+  std::set<RequestId> journaling_;  // first choices whose record is being written
+  std::vector<JournalCommand> journal_;
+  std::deque<RequestId> unclaimed_;  // brought back, the first choices; may name some that are not
   std::map<ConnectionId, Connection> connections_;
   std::vector<ClientOutput> events_;
   std::uint64_t membership_version_ = 0;

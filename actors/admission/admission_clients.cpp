@@ -16,6 +16,11 @@ OnDisconnect on_disconnect_of(const GenerateRequest& ask) {
   return ask.idempotency_key.empty() ? OnDisconnect::cancel : OnDisconnect::park;
 }
 
+bool has_tokens(const std::vector<Cursor>& cursors) {
+  return std::any_of(cursors.begin(), cursors.end(),
+                     [](const Cursor& cursor) { return cursor.next > TokenIndex{}; });
+}
+
 std::vector<TokenId> stop_ids_of(const GenerateRequest& ask, const engine::TextModel& model) {
   std::vector<TokenId> ids = ask.stop_ids;
   if (!ask.ignore_eos) ids.insert(ids.end(), model.stop_ids().begin(), model.stop_ids().end());
@@ -53,15 +58,6 @@ std::unique_ptr<Request> make_request(GenerateRequest ask, Intake intake,
                                 .logprobs = ask.top_logprobs.has_value()})});
 }
 
-// Of a request of which nobody knows yet.
-std::unique_ptr<Request> another_choice(const Request& first, std::uint32_t choice) {
-  auto request = std::make_unique<Request>(first);
-  request->id = choice_id(first.id, choice);
-  request->sampling.choice = choice;
-  request->idempotency_key.clear();
-  return request;
-}
-
 }  // namespace
 
 TimePoint Admission::deadline_of(const GenerateRequest& ask, TimePoint now) const {
@@ -80,10 +76,13 @@ Verdict Admission::draining_verdict() const {
 
 void Admission::generate(ConnectionId connection, GenerateRequest ask, TimePoint now,
                          mesh::Outbox& out) {
-  if (Request* same = table_.find_key(ask.tenant, ask.idempotency_key)) {
-    repeat(connection, ask, *same, now, out);
-    return settle(now, out);
-  }
+  Arrival arrival{std::move(ask)};
+  if (!repeated(connection, arrival, now, out)) take(connection, std::move(arrival), now, out);
+  settle(now, out);
+}
+
+void Admission::take(ConnectionId connection, Arrival arrival, TimePoint now, mesh::Outbox& out) {
+  const GenerateRequest& ask = arrival.ask;
   const RequestId id = ask.id;
   if (draining_) {
     return reject_verdict(connection, id, draining_verdict());
@@ -112,15 +111,16 @@ void Admission::generate(ConnectionId connection, GenerateRequest ask, TimePoint
                                .code = "request_exists",
                                .message = "A request with this id is known already."});
   }
+  make_room(ask.choices, now, out);
   const Demand demand{.tenant = ask.tenant,
                       .tier = ask.tier,
                       .choices = ask.choices,
                       .remaining = deadline_of(ask, now) - now,
-                      .jitter = id.low};
+                      .jitter = id.low,
+                      .promised = arrival.carried && has_tokens(arrival.cursors)};
   const auto verdict = shedding_.judge(demand, now);
   if (verdict.kind == Verdict::Kind::refuse) return reject_verdict(connection, id, verdict);
-  admit(connection, std::move(ask), std::move(model), verdict.hold, now, out);
-  settle(now, out);
+  admit(connection, std::move(arrival), std::move(model), verdict.hold, now, out);
 }
 
 bool Admission::any_known(RequestId id, std::uint32_t choices) const {
@@ -131,35 +131,43 @@ bool Admission::any_known(RequestId id, std::uint32_t choices) const {
 }
 
 // The same key again: the same request from its beginning, if it is the same request.
-void Admission::repeat(ConnectionId connection, const GenerateRequest& ask, const Request& first,
-                       TimePoint now, mesh::Outbox& out) {
-  if (first.body_digest == ask.body_digest) {
-    return attach(connection, {}, first, now, out);
+bool Admission::repeated(ConnectionId connection, const Arrival& arrival, TimePoint now,
+                         mesh::Outbox& out) {
+  const GenerateRequest& ask = arrival.ask;
+  Request* first = table_.find_key(ask.tenant, ask.idempotency_key);
+  if (first == nullptr) return false;
+  if (first->body_digest == ask.body_digest) {
+    for (Request* choice : table_.choices_of(*first)) choice->begun_anew |= arrival.carried;
+    attach(connection, arrival.cursors, *first, now, out);
+    return true;
   }
   reject(connection, {.request = ask.id,
                       .status = 409,
                       .code = "idempotency_conflict",
                       .message = "This idempotency key was used with another request body: send "
                                  "the same body, or another key."});
+  return true;
 }
 
-void Admission::admit(ConnectionId connection, GenerateRequest ask, std::string model,
-                      Duration hold, TimePoint now, mesh::Outbox& out) {
-  auto taken = take_in(ask, *models_.at(model), options_);
+void Admission::admit(ConnectionId connection, Arrival arrival, std::string model, Duration hold,
+                      TimePoint now, mesh::Outbox& out) {
+  auto taken = take_in(arrival.ask, *models_.at(model), options_);
   if (auto* refusal = std::get_if<Rejected>(&taken)) {
     return reject(connection, std::move(*refusal));
   }
-  const TimePoint deadline = deadline_of(ask, now);
-  auto request =
-      make_request(std::move(ask), std::get<Intake>(std::move(taken)), models_.at(model), options_);
+  const TimePoint deadline = deadline_of(arrival.ask, now);
+  auto request = make_request(std::move(arrival.ask), std::get<Intake>(std::move(taken)),
+                              models_.at(model), options_);
   request->model = std::move(model);
   request->arrived = request->last_token = now;
   request->deadline = deadline;
   request->state = Held{now + hold};
+  request->epoch = first_epoch(arrival.life);
+  request->begun_anew = arrival.carried;
   for (std::uint32_t choice = 1; choice < request->choices; ++choice) {
-    enroll(connection, another_choice(*request, choice));
+    enroll(connection, another_choice(*request, choice), arrival.cursor(choice));
   }
-  Request& first = enroll(connection, std::move(request));
+  Request& first = enroll(connection, std::move(request), arrival.cursor(0));
   shedding_.taken(first.choices, now);
   if (hold == Duration::zero()) return accept(first, now, out);
   // Not accepted yet: that is a promise, and with no executor there is nothing to keep it with.
@@ -167,15 +175,21 @@ void Admission::admit(ConnectionId connection, GenerateRequest ask, std::string 
   held_.push_back(first.id);
 }
 
-Request& Admission::enroll(ConnectionId connection, std::unique_ptr<Request> request) {
+Request& Admission::enroll(ConnectionId connection, std::unique_ptr<Request> request,
+                           const Cursor& at) {
   Request& added = table_.add(std::move(request));
   shedding_.entered(added);
-  added.ledger.attach(connection, TokenIndex{0});
+  added.ledger.attach(connection, at);
   connections_[connection].requests.insert(added.id);
   return added;
 }
 
-void Admission::accept(const Request& first, TimePoint now, mesh::Outbox& out) {
+// Nothing is promised that is not written down.
+void Admission::accept(Request& first, TimePoint now, mesh::Outbox& out) {
+  options_.journal ? write_down(first, now) : promise(first, now, out);
+}
+
+void Admission::promise(const Request& first, TimePoint now, mesh::Outbox& out) {
   for (const auto& subscriber : first.ledger.subscribers()) {
     emit_accepted(subscriber.connection, first);
   }
@@ -226,6 +240,7 @@ void Admission::refuse_held(const Request& request, const Verdict& verdict) {
     reject_verdict(subscriber.connection, id, verdict);
   }
   std::erase(held_, id);
+  erase_record(*choices.front());
   for (const Request* choice : choices) {
     shedding_.left(*choice);
     table_.erase(choice->id);

@@ -48,18 +48,59 @@ const Request* Admission::find_for(const std::string& tenant, RequestId id) cons
 
 void Admission::resume(ConnectionId connection, const std::string& tenant, RequestId id,
                        const std::vector<TokenIndex>& next, TimePoint now, mesh::Outbox& out) {
-  const Request* first = find_for(tenant, id);
-  if (first == nullptr) return reject(connection, not_found(id));
-  const auto choices = table_.choices_of(*first);
-  if (next.size() > choices.size()) {
-    return reject(connection, too_many_indices(id, next.size(), choices.size()));
+  ResumeRequest ask{.tenant = tenant, .request = id};
+  for (const TokenIndex index : next) ask.cursors.push_back({.next = index});
+  resume(connection, std::move(ask), now, out);
+}
+
+void Admission::resume(ConnectionId connection, ResumeRequest ask, TimePoint now,
+                       mesh::Outbox& out) {
+  const Request* first = find_for(ask.tenant, ask.request);
+  if (first != nullptr) {
+    go_on(connection, ask, *first, now, out);
+  } else if (ask.carried && ask.cursors.size() > std::max(1u, ask.carried->choices)) {
+    reject(connection, too_many_indices(ask.request, ask.cursors.size(), ask.carried->choices));
+  } else if (ask.carried && ask.life < most_lives) {
+    ask.carried->id = ask.request;
+    ask.carried->tenant = ask.tenant;
+    Arrival arrival{std::move(*ask.carried), std::move(ask.cursors), true, taken_over(ask.life)};
+    if (!repeated(connection, arrival, now, out)) take(connection, std::move(arrival), now, out);
+  } else {
+    reject(connection, not_found(ask.request));
   }
-  for (std::size_t i = 0; i < next.size(); ++i) {
-    const TokenIndex known = choices[i]->ledger.next();
-    if (next[i] > known) return reject(connection, beyond_the_end(id, i, next[i], known));
-  }
-  attach(connection, next, *first, now, out);
   settle(now, out);
+}
+
+void Admission::go_on(ConnectionId connection, const ResumeRequest& ask, const Request& first,
+                      TimePoint now, mesh::Outbox& out) {
+  const auto choices = table_.choices_of(first);
+  if (ask.cursors.size() > choices.size()) {
+    return reject(connection, too_many_indices(first.id, ask.cursors.size(), choices.size()));
+  }
+  const bool elsewhere_since = ask.life > life_of(first.epoch) && ask.life < most_lives;
+  for (std::size_t i = 0; i < ask.cursors.size(); ++i) {
+    const TokenIndex asked = ask.cursors[i].next, known = choices[i]->ledger.next();
+    if (asked <= known || choices[i]->begun_anew || elsewhere_since) continue;
+    return reject(connection, beyond_the_end(first.id, i, asked, known));
+  }
+  if (elsewhere_since) take_over(first, ask.life, now, out);
+  attach(connection, ask.cursors, first, now, out);
+}
+
+// Its client comes back from another admission that had carried it on: that one's epochs end here.
+void Admission::take_over(const Request& first, std::uint32_t life, TimePoint now,
+                          mesh::Outbox& out) {
+  for (Request* choice : table_.choices_of(first)) {
+    choice->begun_anew = true;
+    const Phase phase = choice->phase();
+    if (phase == Phase::ended) continue;
+    leave_executor(*choice, out);
+    choice->epoch = first_epoch(taken_over(life));
+    if (phase != Phase::queued && phase != Phase::placed) continue;
+    begin_epoch(*choice);
+    submit(*choice, now, out);
+  }
+  if (first.journaled) journal_.emplace_back(JournalWrite{journal_record(first)});
 }
 
 void Admission::cancel(ConnectionId connection, const std::string& tenant, RequestId id,

@@ -7,22 +7,45 @@ namespace aorta::admission {
 
 using std::chrono::milliseconds;
 
-void Admission::attach(ConnectionId connection, const std::vector<TokenIndex>& next,
+namespace {
+
+constexpr int diverged_status = 409;
+constexpr const char* diverged_code = "stream_mismatch";
+constexpr const char* diverged_message =
+    "The tokens that were delivered are not those with which this answer begins: it was generated "
+    "again on another kind of machine, or is another request's. Ask anew.";
+
+}  // namespace
+
+void Admission::attach(ConnectionId connection, const std::vector<Cursor>& cursors,
                        const Request& first, TimePoint now, mesh::Outbox& out) {
   const auto choices = table_.choices_of(first);
   const auto parked = [](const Request* choice) { return choice->phase() == Phase::parked; };
   if (draining_ && std::any_of(choices.begin(), choices.end(), parked)) {
     return reject_verdict(connection, first.id, draining_verdict());
   }
-  for (std::size_t i = 0; i < choices.size(); ++i) {
-    choices[i]->ledger.attach(connection, i < next.size() ? next[i] : TokenIndex{0});
-    connections_[connection].requests.insert(choices[i]->id);
+  bool agreed = true;
+  for (std::size_t i = 0; i < choices.size() && agreed; ++i) {
+    agreed = choices[i]->ledger.attach(connection, i < cursors.size() ? cursors[i] : Cursor{});
   }
+  if (!agreed) {
+    for (Request* choice : choices) {
+      choice->ledger.detach(connection);
+      unlink(connection, choice->id);
+    }
+    return reject(connection, {.request = first.id,
+                               .status = diverged_status,
+                               .code = diverged_code,
+                               .message = diverged_message,
+                               .param = "delivered_hash"});
+  }
+  for (const Request* choice : choices) connections_[connection].requests.insert(choice->id);
   if (!first.accepted()) return;
   emit_accepted(connection, first);
   for (Request* choice : choices) {
     if (parked(choice)) unpark(*choice, now, out);
     publish(*choice);
+    table_.set_alarm(*choice, wake(*choice));
   }
 }
 
@@ -33,21 +56,31 @@ void Admission::unlink(ConnectionId connection, RequestId id) {
   if (it->second.requests.empty() && !it->second.held) connections_.erase(it);
 }
 
-// Tells each subscriber whose socket takes it what it has not got, and how it ended.
-void Admission::publish(Request& request) {
-  if (!request.accepted()) return;
+// Tells each subscriber whose socket takes it what it has not got, and how it ended. True when the
+// last of them turned out to have another answer.
+bool Admission::publish(Request& request) {
+  if (!request.accepted()) return false;
+  bool diverged = false;
   std::erase_if(request.ledger.subscribers(), [&](Subscriber& subscriber) {
     if (connections_.at(subscriber.connection).held) return false;
-    if (auto delta = request.ledger.take_delta(subscriber)) {
+    const bool agrees = request.ledger.agrees_with(subscriber);
+    while (auto delta = agrees ? request.ledger.take_delta(subscriber) : std::nullopt) {
       delta->request = request.public_id();
       delta->choice = request.choice();
       emit(subscriber.connection, std::move(*delta));
     }
-    if (!request.ledger.outcome()) return false;
-    emit_ending(subscriber.connection, request);
+    if (agrees && !request.ledger.outcome()) return false;
+    if (agrees) {
+      emit_ending(subscriber.connection, request);
+    } else {
+      diverged = true;
+      emit_failed(subscriber.connection, request,
+                  {.status = diverged_status, .code = diverged_code, .message = diverged_message});
+    }
     unlink(subscriber.connection, request.id);
     return true;
   });
+  return diverged && request.ledger.subscribers().empty();
 }
 
 void Admission::end(Request& request, Outcome outcome, TimePoint now, mesh::Outbox& out) {
@@ -55,6 +88,7 @@ void Admission::end(Request& request, Outcome outcome, TimePoint now, mesh::Outb
   leave_executor(request, out);
   ++tally_.ended[outcome.name()];
   request.ledger.close(std::move(outcome));
+  note_end(request, now);
   model_tallies_.at(request.model).ended(request, now);
   enter(request, Ended{});
   ended_.push_back(record_of(request));
@@ -75,6 +109,7 @@ void Admission::retain_if_over(const Request& request, TimePoint now) {
 }
 
 void Admission::forget(const Request& request) {
+  erase_record(*table_.choices_of(request).front());
   const Outcome too_slow{
       .status = 408,
       .code = "client_too_slow",
@@ -90,14 +125,15 @@ void Admission::forget(const Request& request) {
 
 void Admission::emit_accepted(ConnectionId connection, const Request& first) {
   emit(connection, Accepted{first.id, first.model, first.sampling.seed, first.choices,
-                            first.ledger.usage().prompt_tokens, first.chat});
+                            first.ledger.usage().prompt_tokens, first.chat,
+                            life_of(first.epoch)});
 }
 
 void Admission::emit_ending(ConnectionId connection, const Request& request) {
   const Outcome& outcome = *request.ledger.outcome();
   if (outcome.failed()) return emit_failed(connection, request, outcome);
   emit(connection, Done{request.public_id(), outcome.finish_reason, request.ledger.usage(),
-                        request.epoch.value, request.same_numerics, request.choice()});
+                        epochs_of(request.epoch), request.same_numerics, request.choice()});
 }
 
 void Admission::emit_failed(ConnectionId connection, const Request& request,

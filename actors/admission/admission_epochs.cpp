@@ -127,6 +127,7 @@ void Admission::park(Request& request, TimePoint now, mesh::Outbox& out) {
 }
 
 void Admission::unpark(Request& request, TimePoint now, mesh::Outbox& out) {
+  if (request.cut_at_once()) return end(request, request.ended_before->outcome, now, out);
   ++request.epoch;
   request.next_waiting = now + milliseconds(options_.waiting_every_ms);
   begin_epoch(request);
@@ -151,7 +152,8 @@ void Admission::on_run(Request& request, const mesh::TokenRun& run, const std::s
                        TimePoint now, mesh::Outbox& out) {
   Placed& placed = *request.placed();
   Ledger& ledger = request.ledger;
-  const bool other_numerics = !ledger.generated().empty() && numerics_id != request.numerics_id;
+  const bool other_numerics =
+      !request.numerics_id.empty() && numerics_id != request.numerics_id;
   if (other_numerics && request.determinism == mesh::Determinism::strict) {
     return lose(request, LostReason::refused, now, out);
   }
@@ -165,7 +167,7 @@ void Admission::on_run(Request& request, const mesh::TokenRun& run, const std::s
   }
   placed.heard = true;
   placed.join_by = never;
-  const auto accepted = placed.receiver.accept(run);
+  auto accepted = placed.receiver.accept(run);
   if (accepted.malformed) {
     return end(request,
                {.status = 500,
@@ -184,11 +186,28 @@ void Admission::on_run(Request& request, const mesh::TokenRun& run, const std::s
   acks_.news(placed.executor);
   if (accepted.ids.empty() && accepted.finish == mesh::Finish::none) return;
   if (other_numerics) request.same_numerics = false;
+  if (request.numerics_id.empty()) note_numerics(request, numerics_id);
   request.numerics_id = numerics_id;
+  const bool cut = cut_again(request, accepted);
   const mesh::Finish finish = ledger.append(accepted.ids, accepted.finish, accepted.logprobs);
   note_latency(request, accepted.ids.size(), now);
-  if (finish == mesh::Finish::none) return publish(request);
+  if (cut) return end(request, request.ended_before->outcome, now, out);
+  if (finish == mesh::Finish::none) {
+    if (publish(request)) lost_its_clients(request, now, out);
+    return;
+  }
   end(request, {.finish_reason = finish == mesh::Finish::stop ? "stop" : "length"}, now, out);
+}
+
+// An answer that was cut in an earlier life ends where its client has seen it end.
+bool Admission::cut_again(const Request& request, mesh::TokenReceiver::Accepted& accepted) {
+  if (!request.ended_before || !request.ended_before->cut()) return false;
+  const std::size_t left = request.ended_before->tokens.value - request.ledger.next().value;
+  if (accepted.ids.size() < left) return false;
+  if (accepted.ids.size() > left) accepted.finish = mesh::Finish::none;
+  accepted.ids.resize(left);
+  if (!accepted.logprobs.empty()) accepted.logprobs.resize(left);
+  return true;
 }
 
 void Admission::note_latency(Request& request, std::size_t tokens, TimePoint now) {

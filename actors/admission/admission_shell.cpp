@@ -1,5 +1,6 @@
 #include "actors/admission/admission_shell.hpp"
 
+#include "base/log.hpp"
 #include "base/result.hpp"
 
 namespace aorta::admission {
@@ -24,13 +25,39 @@ AdmissionShell::AdmissionShell(actors::Host& host, std::unique_ptr<Admission> co
   });
 }
 
+void AdmissionShell::keep_journal(JournalWriterOptions options, std::unique_ptr<JournalFile> file) {
+  JournalWriter::Events events;
+  events.written = [this](std::vector<RequestId> requests, Result<void> written) {
+    post([this, requests = std::move(requests), written = std::move(written)](
+             TimePoint now, mesh::Outbox& out) { core_.on_journal(requests, written, now, out); });
+  };
+  events.opened = [this](std::vector<JournalEntry> entries) {
+    post([this, entries = std::move(entries)](TimePoint now, mesh::Outbox&) {
+      log_recovered(core_.recover(entries, now));
+    });
+  };
+  journal_ = std::make_unique<JournalWriter>(std::move(options), std::move(file), events);
+}
+
 ConnectionId AdmissionShell::add_front(Front& front) {
   AORTA_CHECK(fronts_.size() < (1u << 16), "connection ids have 16 bits for the front");
   fronts_.push_back(&front);
   return ConnectionId{std::uint64_t{fronts_.size() - 1} << front_shift};
 }
 
+void log_recovered(const Recovered& recovered) {
+  if (recovered.known + recovered.over + recovered.unservable == 0) return;
+  log::info("requests of an earlier life are known again",
+            {{"known", std::to_string(recovered.known)},
+             {"over", std::to_string(recovered.over)},
+             {"model_not_served", std::to_string(recovered.unservable)}});
+}
+
+// Before clients are told: what they hear of is written no later.
 void AdmissionShell::after_turn(TimePoint) {
+  if (auto commands = core_.take_journal_commands(); journal_ && !commands.empty()) {
+    journal_->add(std::move(commands));
+  }
   in_turn_ = true;
   for (const auto& [connection, event] : core_.take_client_events()) {
     fronts_.at(connection.value >> front_shift)->deliver(connection, event);
@@ -59,10 +86,9 @@ void AdmissionShell::cancel(ConnectionId connection, const std::string& tenant, 
   });
 }
 
-void AdmissionShell::resume(ConnectionId connection, const std::string& tenant, RequestId request,
-                            const std::vector<TokenIndex>& next) {
-  turn([=, this](TimePoint now, mesh::Outbox& out) {
-    core_.resume(connection, tenant, request, next, now, out);
+void AdmissionShell::resume(ConnectionId connection, ResumeRequest resume) {
+  turn([this, connection, resume = std::move(resume)](TimePoint now, mesh::Outbox& out) mutable {
+    core_.resume(connection, std::move(resume), now, out);
   });
 }
 

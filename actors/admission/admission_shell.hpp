@@ -1,11 +1,13 @@
 #pragma once
 // Runs the admission core on sockets, and connects it with the fronts: their calls become turns of
-// its actor, and after each turn its events reach the front of their connection.
+// its actor, and after each turn its events reach the front of their connection. Its journal is
+// written on threads of its own.
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "actors/admission/admission.hpp"
+#include "actors/admission/journal_writer.hpp"
 #include "actors/shell.hpp"
 
 namespace aorta::admission {
@@ -20,11 +22,14 @@ class AdmissionShell : public actors::Shell, public ClientPort {
   // the shell.
   ConnectionId add_front(Front& front);
 
+  // Without it nothing that the core wants journaled is answered. What was in the file is the
+  // core's already; a file that is not open yet is opened as soon as that works.
+  void keep_journal(JournalWriterOptions options, std::unique_ptr<JournalFile> file);
+
   // On the loop's thread.
   void generate(ConnectionId connection, GenerateRequest request) override;
   void cancel(ConnectionId connection, const std::string& tenant, RequestId request) override;
-  void resume(ConnectionId connection, const std::string& tenant, RequestId request,
-              const std::vector<TokenIndex>& next) override;
+  void resume(ConnectionId connection, ResumeRequest resume) override;
   void gone(ConnectionId connection) override;
   void hold(ConnectionId connection, bool held) override;
   Readiness readiness() const override;
@@ -41,6 +46,10 @@ class AdmissionShell : public actors::Shell, public ClientPort {
   Admission& core_;
   std::vector<Front*> fronts_;
   bool in_turn_ = false;  // fronts are being told: what they call now is a later turn
+  std::unique_ptr<JournalWriter> journal_;
 };
+
+// What an earlier life has left, for the log.
+void log_recovered(const Recovered& recovered);
 
 }  // namespace aorta::admission

@@ -62,6 +62,9 @@ std::vector<mesh::Figure> Admission::figures(TimePoint now) const {
   gauge("aorta_ledgers_retained", double(table_.retained()));
   gauge("aorta_ledgers_retained_bytes", double(table_.retained_bytes()));
   gauge("aorta_idempotency_keys", double(table_.keys()));
+  gauge("aorta_journal_entries",
+        double(std::count_if(table_.all().begin(), table_.all().end(),
+                             [](const auto& entry) { return entry.second->journaled; })));
   gauge("aorta_connections_subscribed", double(connections_.size()));
   append_waiting(figures, now);
   if (fronts_figures_) {

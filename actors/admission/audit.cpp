@@ -54,8 +54,10 @@ Json find_problems(const AuditInput& input, const std::array<std::uint64_t, phas
                                      name_of(phase), input.shedding.count(phase)));
     }
   }
-  if (input.tally.accepted != input.tally.ended_in_all() + open) {
-    problems.push_back(fmt::format("{} accepted, but {} ended and {} open", input.tally.accepted,
+  const std::uint64_t begun = input.tally.accepted + input.tally.recovered;
+  if (begun != input.tally.ended_in_all() + open) {
+    problems.push_back(fmt::format("{} accepted and {} recovered, but {} ended and {} open",
+                                   input.tally.accepted, input.tally.recovered,
                                    input.tally.ended_in_all(), open));
   }
   return problems;
@@ -115,6 +117,7 @@ std::string audit_json(const AuditInput& input) {
                    {"balanced", problems.empty()},
                    {"problems", problems},
                    {"accepted", tally.accepted},
+                   {"recovered", tally.recovered},
                    {"rejected", tally.rejected},
                    {"ended", tally.ended},
                    {"open",

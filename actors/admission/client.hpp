@@ -49,6 +49,22 @@ struct Usage {  // of one choice
   std::uint32_t reasoning_tokens = 0;  // of the completion's
 };
 
+// How far a client has got with one choice.
+struct Cursor {
+  TokenIndex next;        // the first id that it has not seen
+  bool end_text = false;  // it has the text that came without ids, at the end
+  std::optional<std::uint64_t> delivered_hash;  // of the ids before `next` (delivered_hash.hpp)
+};
+
+// Goes on with a stream, on any connection and, if it is carried along, at any admission.
+struct ResumeRequest {
+  std::string tenant;
+  RequestId request;
+  std::vector<Cursor> cursors;  // of each choice; from the beginning where there is none
+  std::uint32_t life = 0;       // the latest that `accepted` told
+  std::optional<GenerateRequest> carried;  // to be generated again where the request is not known
+};
+
 // ── Admission → front ────────────────────────────────────────────────────────────────────────
 // The answer to generate() and to resume(), before any Delta.
 struct Accepted {
@@ -57,7 +73,8 @@ struct Accepted {
   std::uint64_t seed = 0;
   std::uint32_t choices = 1;
   std::uint32_t prompt_tokens = 0;
-  bool chat = true;  // it was asked with messages, not with a prompt
+  bool chat = true;        // it was asked with messages, not with a prompt
+  std::uint32_t life = 0;  // at how many admissions it has begun anew: to be sent with a resume
 };
 // Not accepted, or a call about an unknown request. status and names are HTTP's and OpenAI's.
 struct Rejected {
@@ -75,7 +92,8 @@ struct TokenLogprob {
 struct Delta {
   RequestId request;
   TokenIndex first;          // of `ids`
-  std::vector<TokenId> ids;  // ledger entries since the last Delta to this subscriber
+  std::vector<TokenId> ids;  // ledger entries since the last Delta to this subscriber; none: the
+                             // text is what only the answer's end has released
   std::string text;          // of the answer, released by them; may be empty
   std::string reasoning;     // of the model's thinking, before that text; may be empty
   std::uint32_t choice = 0;
@@ -127,10 +145,8 @@ class ClientPort {
   virtual ~ClientPort() = default;
   virtual void generate(ConnectionId connection, GenerateRequest request) = 0;
   virtual void cancel(ConnectionId connection, const std::string& tenant, RequestId request) = 0;
-  // Continues the stream on this connection at `next`, one index for each choice (0 where it says
-  // none); what was delivered is skipped.
-  virtual void resume(ConnectionId connection, const std::string& tenant, RequestId request,
-                      const std::vector<TokenIndex>& next) = 0;
+  // Continues the stream on this connection; what was delivered is skipped.
+  virtual void resume(ConnectionId connection, ResumeRequest resume) = 0;
   // The client is known to be gone: each of its requests does as its on_disconnect says.
   virtual void gone(ConnectionId connection) = 0;
   // The client's socket is full (true) or drained (false): deltas are held back in the ledger.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/delivered_hash.hpp"
 #include "base/result.hpp"
 
 namespace aorta::admission {
@@ -12,20 +13,17 @@ const std::string& Outcome::name() const {
 }
 
 Ledger::Ledger(Terms terms)
-    : prompt_(std::make_shared<const std::vector<TokenId>>(std::move(terms.prompt))),
-      wants_logprobs_(terms.logprobs),
-      max_tokens_(terms.max_tokens),
-      model_(std::move(terms.model)),
-      text_(model_, std::move(terms.stop_strings), terms.reasoning) {}
+    : terms_(std::make_shared<const Terms>(std::move(terms))),
+      text_(terms_->model, terms_->stop_strings, terms_->reasoning) {}
 
 Usage Ledger::usage() const {
-  return {.prompt_tokens = static_cast<std::uint32_t>(prompt_->size()),
+  return {.prompt_tokens = static_cast<std::uint32_t>(prompt().size()),
           .completion_tokens = next().value,
           .reasoning_tokens = text_.reasoning_tokens()};
 }
 
 std::size_t Ledger::size_bytes() const {
-  std::size_t bytes = sizeof(Ledger) + prompt_->capacity() * sizeof(TokenId) +
+  std::size_t bytes = sizeof(Ledger) + prompt().capacity() * sizeof(TokenId) +
                       generated_.capacity() * sizeof(TokenId) +
                       sizes_.capacity() * sizeof(TextSize) + text_.text().capacity() +
                       text_.reasoning().capacity();
@@ -37,7 +35,7 @@ std::size_t Ledger::size_bytes() const {
 
 bool Ledger::knows(const mesh::TokenRun& run) const {
   const auto known = [&](TokenId id) {
-    return id >= 0 && static_cast<std::uint32_t>(id) < model_->vocabulary();
+    return id >= 0 && static_cast<std::uint32_t>(id) < terms_->model->vocabulary();
   };
   const auto all_known = [&](const mesh::TokenLogprobs& logprobs) {
     return std::all_of(logprobs.top.begin(), logprobs.top.end(),
@@ -49,7 +47,7 @@ bool Ledger::knows(const mesh::TokenRun& run) const {
 
 void Ledger::keep(TokenId id, const mesh::TokenLogprobs* logprobs) {
   const bool whole = logprobs_.size() == generated_.size();  // none is missing before it
-  if (wants_logprobs_ && logprobs != nullptr && whole) logprobs_.push_back(*logprobs);
+  if (terms_->logprobs && logprobs != nullptr && whole) logprobs_.push_back(*logprobs);
   generated_.push_back(id);
 }
 
@@ -68,16 +66,14 @@ mesh::Finish Ledger::append(std::span<const TokenId> ids, mesh::Finish finish,
     } else if (last) {
       ended = finish;
     }
-    if (ended == mesh::Finish::none && generated_.size() >= max_tokens_) {
+    if (ended == mesh::Finish::none && generated_.size() >= max_tokens()) {
       ended = mesh::Finish::length;
     }
   }
   if (ids.empty()) ended = finish;
-  if (ended != mesh::Finish::none && !text_.stopped()) {
-    text_.finish();
-    // What was withheld belongs to the last id: text stays a function of ids and finish alone.
-    if (!sizes_.empty()) sizes_.back() = size();
-  }
+  complete_ = ended != mesh::Finish::none;
+  // What was withheld belongs to the end, not to the last id: that may have been delivered without.
+  if (complete_ && !text_.stopped()) text_.finish();
   return ended;
 }
 
@@ -95,10 +91,20 @@ TextSize Ledger::size_before(TokenIndex next) const {
   return next.value == 0 ? TextSize{} : sizes_[next.value - 1];
 }
 
-void Ledger::attach(ConnectionId connection, TokenIndex next) {
-  AORTA_CHECK(next <= this->next(), "a subscriber cannot be ahead of the ledger");
+bool Ledger::attach(ConnectionId connection, const Cursor& at) {
   detach(connection);
-  subscribers_.push_back({connection, next, size_before(next)});
+  subscribers_.push_back({connection, at.next, at.end_text, true, at.delivered_hash});
+  if (agrees_with(subscribers_.back())) return true;
+  subscribers_.pop_back();
+  return false;
+}
+
+bool Ledger::agrees_with(Subscriber& subscriber) const {
+  if (!subscriber.ahead) return true;
+  if (subscriber.next > next()) return !complete_;
+  subscriber.ahead = false;
+  const auto delivered = std::span(generated_).first(subscriber.next.value);
+  return !subscriber.delivered_hash || *subscriber.delivered_hash == delivered_hash(delivered);
 }
 
 bool Ledger::detach(ConnectionId connection) {
@@ -112,12 +118,17 @@ bool Ledger::subscribed(ConnectionId connection) const {
                      [&](const Subscriber& one) { return one.connection == connection; });
 }
 
+bool Ledger::someone_is_ahead() const {
+  return std::any_of(subscribers_.begin(), subscribers_.end(),
+                     [](const Subscriber& one) { return one.ahead; });
+}
+
 // One for each id from `first` on, or none where they were not asked for or one is missing.
 std::vector<Delta::Logprobs> Ledger::logprobs_from(TokenIndex first) const {
   std::vector<Delta::Logprobs> found;
   if (logprobs_.size() < generated_.size()) return found;
   const auto resolved = [&](TokenId id, float logprob) {
-    return TokenLogprob{std::string(model_->bytes(id)), logprob};
+    return TokenLogprob{std::string(terms_->model->bytes(id)), logprob};
   };
   for (std::size_t i = first.value; i < logprobs_.size(); ++i) {
     Delta::Logprobs& one = found.emplace_back();
@@ -127,18 +138,25 @@ std::vector<Delta::Logprobs> Ledger::logprobs_from(TokenIndex first) const {
   return found;
 }
 
+Delta Ledger::delta_between(TokenIndex first, TextSize from, TextSize to) const {
+  return {.first = first,
+          .ids = {generated_.begin() + first.value, generated_.end()},
+          .text = text_.text().substr(from.text, to.text - from.text),
+          .reasoning = text_.reasoning().substr(from.reasoning, to.reasoning - from.reasoning),
+          .logprobs = logprobs_from(first)};
+}
+
 std::optional<Delta> Ledger::take_delta(Subscriber& subscriber) const {
-  const TextSize end = size_before(next());
-  if (subscriber.next == next() && subscriber.sent == end) return std::nullopt;
-  Delta delta{.first = subscriber.next,
-              .ids = {generated_.begin() + subscriber.next.value, generated_.end()},
-              .text = text_.text().substr(subscriber.sent.text, end.text - subscriber.sent.text),
-              .reasoning = text_.reasoning().substr(subscriber.sent.reasoning,
-                                                    end.reasoning - subscriber.sent.reasoning),
-              .logprobs = logprobs_from(subscriber.next)};
-  subscriber.next = next();
-  subscriber.sent = end;
-  return delta;
+  if (subscriber.ahead) return std::nullopt;
+  const TokenIndex first = subscriber.next;
+  const TextSize by_ids = size_before(next());
+  if (first < next()) {
+    subscriber.next = next();
+    return delta_between(first, size_before(first), by_ids);
+  }
+  if (!complete_ || subscriber.end_text || by_ids == size()) return std::nullopt;
+  subscriber.end_text = true;
+  return delta_between(first, by_ids, size());
 }
 
 }  // namespace aorta::admission

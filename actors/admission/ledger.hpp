@@ -28,9 +28,13 @@ struct TextSize {  // bytes of the two texts of an answer
 
 struct Subscriber {
   ConnectionId connection;
-  TokenIndex next;  // the first id not delivered to it
-  TextSize sent;    // what was delivered to it
+  TokenIndex next;        // the first id not delivered to it
+  bool end_text = false;  // what only the end released was delivered too
+  // Its next id is not here yet: an earlier life of the request had generated and delivered more.
+  bool ahead = false;
+  std::optional<std::uint64_t> delivered_hash;  // of the ids before `next`, as it has them
 };
+
 
 class Ledger {
  public:
@@ -42,14 +46,15 @@ class Ledger {
     engine::Reasoning reasoning = engine::Reasoning::never;
     bool logprobs = false;
   };
-  // Copies share the prompt.
+  // Copies share the terms.
   explicit Ledger(Terms terms);
 
-  const std::vector<TokenId>& prompt() const { return *prompt_; }
+  const Terms& terms() const { return *terms_; }
+  const std::vector<TokenId>& prompt() const { return terms_->prompt; }
   const std::vector<TokenId>& generated() const { return generated_; }
   const std::string& text() const { return text_.text(); }
   TokenIndex next() const { return TokenIndex{static_cast<std::uint32_t>(generated_.size())}; }
-  std::uint32_t max_tokens() const { return max_tokens_; }
+  std::uint32_t max_tokens() const { return terms_->max_tokens; }
   Usage usage() const;
   std::size_t size_bytes() const;
 
@@ -66,30 +71,36 @@ class Ledger {
   void close(Outcome outcome);
   const std::optional<Outcome>& outcome() const { return outcome_; }
 
-  // `next` is at most next(). A connection has one cursor: attaching again moves it.
-  void attach(ConnectionId connection, TokenIndex next);
+  // A connection has one cursor: attaching again moves it. False, and not attached: see
+  // agrees_with().
+  bool attach(ConnectionId connection, const Cursor& at);
   bool detach(ConnectionId connection);  // false: was not attached
   std::vector<Subscriber>& subscribers() { return subscribers_; }
   const std::vector<Subscriber>& subscribers() const { return subscribers_; }
   bool subscribed(ConnectionId connection) const;
-  // What the subscriber has not got, but for whose it is; its cursor moves to the end.
+  bool someone_is_ahead() const;
+  // False when what the subscriber says it has is not how this answer begins. One that is ahead is
+  // asked again when more has come.
+  bool agrees_with(Subscriber& subscriber) const;
+  // What the subscriber has not got, but for whose it is; its cursor moves on. To be asked until
+  // nothing is left: text that no id has released, but the end, comes last and without ids, so
+  // that an index alone tells what text came before it.
   std::optional<Delta> take_delta(Subscriber& subscriber) const;
 
  private:
   void keep(TokenId id, const mesh::TokenLogprobs* logprobs);
   std::vector<Delta::Logprobs> logprobs_from(TokenIndex first) const;
+  Delta delta_between(TokenIndex first, TextSize from, TextSize to) const;
   TextSize size() const;  // of all text so far
   TextSize size_before(TokenIndex next) const;
 
-  std::shared_ptr<const std::vector<TokenId>> prompt_;
+  std::shared_ptr<const Terms> terms_;
   std::vector<TokenId> generated_;
-  std::vector<TextSize> sizes_;  // after each generated id
+  std::vector<TextSize> sizes_;  // after each generated id, but for what the end released
+  bool complete_ = false;        // its own end was reached: no id will follow
   // Of the generated ids, where they were asked for. An executor of a version that knows none may
   // have taken part: then of those before its first.
   std::vector<mesh::TokenLogprobs> logprobs_;
-  bool wants_logprobs_;
-  std::uint32_t max_tokens_;
-  std::shared_ptr<const engine::TextModel> model_;
   engine::TextStream text_;
   std::optional<Outcome> outcome_;
   std::vector<Subscriber> subscribers_;

@@ -73,6 +73,11 @@ struct AdmissionOptions {
   // Ended requests that the audit lists.
   std::uint32_t audit_requests = 1000;
 
+  // What is accepted is journaled first (journal.hpp).
+  bool journal = false;
+  // A journal that has not written a record after this has failed to.
+  std::uint32_t journal_wait_ms = 10'000;
+
   // ── Leaving ────────────────────────────────────────────────────────────────────────────────
   // After SIGTERM open requests may run on so long.
   std::uint32_t drain_ms = 26'000;

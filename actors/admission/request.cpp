@@ -56,4 +56,13 @@ mesh::Start Request::start(std::uint32_t lease_ms) const {
   return start;
 }
 
+std::unique_ptr<Request> another_choice(const Request& first, std::uint32_t choice) {
+  auto request = std::make_unique<Request>(first);
+  request->id = choice_id(first.id, choice);
+  request->sampling.choice = choice;
+  request->idempotency_key.clear();
+  request->journaled = false;
+  return request;
+}
+
 }  // namespace aorta::admission

@@ -3,11 +3,13 @@
 // for several choices is as many of these: each has its own ledger, epochs and end, as if it were
 // alone. Their ids follow each other; clients know the first one's only.
 //
-//   held ──▶ queued ◀──▶ placed          held: not accepted yet, no executor is ready
-//             │  ▲          │            queued: at the scheduler
-//             ▼  │          ▼            placed: on an executor, whether started yet or not
-//            parked ──▶   ended          parked: the client is gone, nothing runs
+//   held ──▶ queued ◀──▶ placed          held: not accepted yet; no executor is ready, or the
+//             │  ▲          │                  journal is still writing
+//             ▼  │          ▼            queued: at the scheduler
+//            parked ──▶   ended          placed: on an executor, whether started yet or not
+//                                        parked: the client is gone, nothing runs
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +25,7 @@ namespace aorta::admission {
 
 struct Held {
   TimePoint until;
+  TimePoint journaled_at = never;  // when the journal was asked; then `until` is its time to answer
 };
 struct Queued {};
 struct Placed {
@@ -45,6 +48,14 @@ inline constexpr std::size_t phase_count = 5;
 std::string_view name_of(Phase phase);
 std::string_view name_of(mesh::Tier tier);
 using actors::name_of;
+
+// How a choice had ended in an earlier life of this admission.
+struct EndedBefore {
+  Outcome outcome;
+  TokenIndex tokens;
+  // Not by the answer itself, which would go on: it is cut here again.
+  bool cut() const { return outcome.finish_reason != "stop" && outcome.finish_reason != "length"; }
+};
 
 // What one epoch came to, for the audit.
 struct EpochRecord {
@@ -91,6 +102,10 @@ struct Request {
   Epoch last_crash{0};
   std::string numerics_id;  // of the tokens so far
   bool same_numerics = true;
+  // An earlier life had begun the answer: its clients may have more of it than the ledger has yet.
+  bool begun_anew = false;
+  bool journaled = false;  // of the first choice: the journal has or may have a record
+  std::optional<EndedBefore> ended_before;
 
   std::uint32_t choice() const { return sampling.choice; }
   RequestId public_id() const { return {id.high, id.low - choice()}; }
@@ -99,11 +114,21 @@ struct Request {
   Placed* placed() { return std::get_if<Placed>(&state); }
   const Placed* placed() const { return std::get_if<Placed>(&state); }
   // Nothing has come of this epoch: its clients get signs of life instead.
-  bool waits() const { return phase() == Phase::queued || (placed() && !placed()->heard); }
+  // Or something has, but its clients had it from an earlier life.
+  bool waits() const {
+    if (phase() == Phase::queued || (placed() && !placed()->heard)) return true;
+    return placed() && begun_anew && ledger.someone_is_ahead();
+  }
+  bool cut_at_once() const {
+    return ended_before && ended_before->cut() && ended_before->tokens <= ledger.next();
+  }
   mesh::RequestKey key() const { return {id, epoch}; }
   void begin_epoch_record();
   mesh::OpenRequest open(TimePoint now) const;  // as the scheduler is told
   mesh::Start start(std::uint32_t lease_ms) const;
 };
+
+// Of a request of which nobody knows yet.
+std::unique_ptr<Request> another_choice(const Request& first, std::uint32_t choice);
 
 }  // namespace aorta::admission

@@ -72,7 +72,7 @@ Verdict Shedding::judge(const Demand& demand, TimePoint now) const {
   }
   const mesh::SchedulerBeat* beat = figures(now);
   if (beat == nullptr) {
-    if (blind_ + demand.choices <= options_.blind_requests) return {};
+    if (demand.promised || blind_ + demand.choices <= options_.blind_requests) return {};
     return refuse(503, "scheduler_silent",
                   "The scheduler has not been heard from lately, and no more requests are taken "
                   "without it. Try again later.",
@@ -113,6 +113,7 @@ Verdict Shedding::judge_figures(const mesh::SchedulerBeat& beat, const Demand& d
     verdict.hold = std::chrono::milliseconds(static_cast<std::int64_t>(hold_ms));
     return verdict;
   }
+  if (demand.promised) return {};
   const std::uint64_t slots = std::max(beat.slots_total, beat.slots_known);
   if (tier == mesh::Tier::urgent && slots > 0) {
     // The beat counts all admissions' but is a little old; ours are exact.

@@ -27,6 +27,7 @@ struct Demand {
   std::uint32_t choices = 1;
   Duration remaining{};      // to its deadline
   std::uint64_t jitter = 0;  // any number; spreads the retries of many
+  bool promised = false;     // another admission had accepted it: only the limits count
 };
 
 class Shedding {

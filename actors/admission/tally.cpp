@@ -12,6 +12,9 @@ using mesh::Figure;
 const std::vector<double> bounds_s{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
                                    1,     2.5,  5,     10,   30,  60,   300};
 
+const std::vector<double> write_bounds_s{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025,
+                                         0.005,   0.01,   0.025,   0.05,   0.1,   1};
+
 // Also those that have not occurred: a series that is there from the beginning shows its first
 // increase.
 constexpr std::array<const char*, 5> outcomes{"stop", "length", "cancelled", "timeout", "failed"};
@@ -21,7 +24,8 @@ constexpr std::array<const char*, 5> outcomes{"stop", "length", "cancelled", "ti
 Tally::Tally()
     : first_token{actors::Histogram(bounds_s), actors::Histogram(bounds_s),
                   actors::Histogram(bounds_s)},
-      between_tokens(bounds_s) {}
+      between_tokens(bounds_s),
+      journal_write(write_bounds_s) {}
 
 std::uint64_t Tally::ended_in_all() const {
   std::uint64_t sum = 0;
@@ -32,6 +36,7 @@ std::uint64_t Tally::ended_in_all() const {
 std::vector<Figure> Tally::figures() const {
   std::vector<Figure> figures;
   figures.push_back(counter("aorta_requests_accepted_total", "", double(accepted)));
+  figures.push_back(counter("aorta_requests_recovered_total", "", double(recovered)));
   for (const auto& [code, count] : rejected) {
     figures.push_back(
         counter("aorta_requests_rejected_total", label("reason", code), double(count)));
@@ -51,6 +56,9 @@ std::vector<Figure> Tally::figures() const {
     first_token[tier].append_to(figures, "aorta_time_to_first_token_seconds", label("tier", name));
   }
   between_tokens.append_to(figures, "aorta_inter_token_seconds", "");
+  figures.push_back(counter("aorta_journal_writes_total", "", double(journal_writes)));
+  figures.push_back(counter("aorta_journal_failures_total", "", double(journal_failures)));
+  journal_write.append_to(figures, "aorta_journal_write_seconds", "");
   return figures;
 }
 

@@ -158,8 +158,7 @@ void HttpConnection::dispatch() {
   if (auto* generate = std::get_if<admission::GenerateRequest>(&opening.call)) {
     hub_.port.generate(id_, std::move(*generate));
   } else {
-    const auto& resume = std::get<ResumeCall>(opening.call);
-    hub_.port.resume(id_, resume.tenant, resume.request, resume.next);
+    hub_.port.resume(id_, std::move(std::get<admission::ResumeRequest>(opening.call)));
   }
 }
 

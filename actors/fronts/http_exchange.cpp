@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "actors/fronts/event_id.hpp"
 #include "actors/fronts/json_text.hpp"
 
 namespace aorta::fronts {
@@ -39,8 +40,9 @@ void HttpExchange::on_event(const admission::Accepted& event) {
                                       plan_.stream && plan_.include_usage});
   prompt_tokens_ = event.prompt_tokens;
   choices_.resize(event.choices);
-  for (std::size_t i = 0; i < std::min(choices_.size(), plan_.next.size()); ++i) {
-    choices_[i].next = plan_.next[i];
+  for (std::size_t i = 0; i < std::min(choices_.size(), plan_.cursors.size()); ++i) {
+    // An index without a hash: then what follows has none either.
+    if (plan_.cursors[i].next > TokenIndex{}) choices_[i].at = plan_.cursors[i];
   }
   if (!plan_.stream) return;
   HttpResponse head;
@@ -62,7 +64,10 @@ void HttpExchange::on_event(const admission::Rejected& event) {
 void HttpExchange::on_event(const admission::Delta& event) {
   Choice* choice = choice_of(event.choice);
   if (choice == nullptr) return;
-  choice->next.value = event.first.value + static_cast<std::uint32_t>(event.ids.size());
+  choice->at.next.value = event.first.value + static_cast<std::uint32_t>(event.ids.size());
+  choice->at.end_text = event.ids.empty();
+  auto& hash = choice->at.delivered_hash;
+  if (hash) hash = delivered_hash(event.ids, *hash);
   if (plan_.stream) {
     // Without text: held back as part of a character or of a stop string.
     if (event.text.empty() && event.reasoning.empty() && event.logprobs.empty()) return;
@@ -112,7 +117,7 @@ std::string HttpExchange::logprobs_json(std::span<const TokenLogprobs> tokens,
 
 AnswerFormat::RunningUsage HttpExchange::running_usage(const Choice& choice) const {
   if (!plan_.continuous_usage) return std::nullopt;
-  return admission::Usage{prompt_tokens_, choice.next.value};
+  return admission::Usage{prompt_tokens_, choice.at.next.value};
 }
 
 void HttpExchange::end_choice(Choice& choice) {
@@ -146,7 +151,7 @@ void HttpExchange::send(const std::string& chunk) {
   std::string indices;
   for (const Choice& choice : choices_) {
     fmt::format_to(std::back_inserter(indices), "{}{}", indices.empty() ? "" : ",",
-                   choice.next.value);
+                   event_id_part(choice.at));
   }
   sink_.stream(fmt::format("id: {}\ndata: {}\n\n", indices, chunk));
 }

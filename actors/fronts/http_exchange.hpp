@@ -1,14 +1,15 @@
 #pragma once
 // One answer over HTTP: events of admission go in, a response or an SSE stream comes out.
 //
-// A stream is a sequence of events: `id:` is the index of the next token, of each choice where
-// there are several ("12,15"), which a client gives as Last-Event-ID to go on from there; `data:`
-// is a chunk; the last data is [DONE]. While nothing comes, `: keep-alive` comments do.
+// A stream is a sequence of events: `id:` says how far it has come (event_id.hpp), which a client
+// gives as Last-Event-ID to go on from there; `data:` is a chunk; the last data is [DONE]. While
+// nothing comes, `: keep-alive` comments do.
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "actors/admission/client.hpp"
+#include "base/delivered_hash.hpp"
 #include "actors/fronts/http_message.hpp"
 #include "actors/fronts/logprobs_format.hpp"
 #include "actors/fronts/openai_format.hpp"
@@ -22,8 +23,8 @@ class HttpExchange {
     bool stream = false;
     bool include_usage = false;
     bool continuous_usage = false;
-    std::vector<TokenIndex> next;  // where each choice begins, if not at 0: a resumed answer
-    HttpHeaders headers;           // of the response
+    std::vector<admission::Cursor> cursors;  // of a resumed answer: where each choice begins
+    HttpHeaders headers;                     // of the response
   };
   // The sink must outlive the exchange. `created`: seconds since 1970.
   HttpExchange(HttpSink& sink, Plan plan, std::int64_t created);
@@ -34,7 +35,7 @@ class HttpExchange {
 
  private:
   struct Choice {
-    TokenIndex next;
+    admission::Cursor at{.delivered_hash = nothing_delivered};
     std::string text, reasoning;          // of an answer that is sent whole
     std::vector<TokenLogprobs> logprobs;  // likewise
     std::size_t text_offset = 0;          // of a stream's next logprobs

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/fronts/draw.hpp"
+#include "actors/fronts/event_id.hpp"
 #include "actors/fronts/json_text.hpp"
 #include "actors/fronts/prometheus_text.hpp"
 #include "actors/fronts/request_parser.hpp"
@@ -81,23 +82,6 @@ std::string_view trim(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   return text;
-}
-
-// "12", or "12,15" where there are several choices.
-std::optional<std::vector<TokenIndex>> parse_event_id(std::string_view text) {
-  std::vector<TokenIndex> next;
-  text = trim(text);
-  while (!text.empty()) {
-    TokenIndex index;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index.value);
-    if (error != std::errc{}) return std::nullopt;
-    next.push_back(index);
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (text.empty()) break;
-    if (text.front() != ',' || text.size() == 1) return std::nullopt;
-    text.remove_prefix(1);
-  }
-  return next;
 }
 
 Endpoint endpoint_of(Shape shape) {
@@ -198,18 +182,19 @@ HttpRoutes::Routed HttpRoutes::resume(const HttpRequest& request, std::string_vi
   const auto parsed = parse_answer_id(id);
   if (!parsed) return no_request(id);
   if (request.method == "HEAD") return known_request(id, request.tenant);
-  const auto next = parse_event_id(request.last_event_id);
-  if (!next) {
+  const auto cursors = parse_event_id(trim(request.last_event_id));
+  if (!cursors) {
     return error_response({400, "invalid_value",
                            "Invalid 'Last-Event-ID': it must be the id of the last event that "
-                           "came, a number for each choice.",
+                           "came, a part for each choice.",
                            "Last-Event-ID", 0});
   }
   Opening opening;
   opening.plan.stream = true;
   opening.plan.include_usage = true;
-  opening.plan.next = *next;
-  opening.call = ResumeCall{request.tenant, *parsed, *next};
+  opening.plan.cursors = *cursors;
+  opening.call = admission::ResumeRequest{
+      .tenant = request.tenant, .request = *parsed, .cursors = *cursors};
   return opening;
 }
 

@@ -14,16 +14,10 @@
 
 namespace aorta::fronts {
 
-struct ResumeCall {
-  std::string tenant;
-  RequestId request;
-  std::vector<TokenIndex> next;  // of each choice; empty: from the beginning
-};
-
 // What to ask of admission, and how its answer is to be written.
 struct Opening {
   HttpExchange::Plan plan;
-  std::variant<admission::GenerateRequest, ResumeCall> call;
+  std::variant<admission::GenerateRequest, admission::ResumeRequest> call;
 };
 
 class HttpRoutes {

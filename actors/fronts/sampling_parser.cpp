@@ -45,18 +45,6 @@ void parse_logit_bias(Fields& fields, engine::Sampling& sampling) {
   std::sort(sampling.logit_bias.begin(), sampling.logit_bias.end());
 }
 
-void parse_seed(Fields& fields, GenerateRequest& request) {
-  const json* seed = fields.find("seed");
-  if (seed == nullptr) return;
-  if (seed->is_number_unsigned()) {  // the upper half of uint64 is a seed too
-    request.sampling.seed = seed->get<std::uint64_t>();
-  } else if (const auto whole = fields.integer("seed", std::numeric_limits<std::int64_t>::min(),
-                                               std::numeric_limits<std::int64_t>::max())) {
-    request.sampling.seed = static_cast<std::uint64_t>(*whole);
-  }
-  request.seed_given = true;
-}
-
 void parse_stop_ids(Fields& fields, GenerateRequest& request) {
   const json* ids = fields.find("stop_token_ids");
   if (ids == nullptr) return;
@@ -77,6 +65,18 @@ void parse_stop_ids(Fields& fields, GenerateRequest& request) {
 }
 
 }  // namespace
+
+void parse_seed(Fields& fields, GenerateRequest& request) {
+  const json* seed = fields.find("seed");
+  if (seed == nullptr) return;
+  if (seed->is_number_unsigned()) {  // the upper half of uint64 is a seed too
+    request.sampling.seed = seed->get<std::uint64_t>();
+  } else if (const auto whole = fields.integer("seed", std::numeric_limits<std::int64_t>::min(),
+                                               std::numeric_limits<std::int64_t>::max())) {
+    request.sampling.seed = static_cast<std::uint64_t>(*whole);
+  }
+  request.seed_given = true;
+}
 
 void parse_sampling(Fields& fields, GenerateRequest& request) {
   engine::Sampling& sampling = request.sampling;

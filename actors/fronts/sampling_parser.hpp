@@ -6,6 +6,7 @@
 namespace aorta::fronts {
 
 void parse_sampling(Fields& fields, admission::GenerateRequest& request);
+void parse_seed(Fields& fields, admission::GenerateRequest& request);
 void parse_stop(Fields& fields, admission::GenerateRequest& request);
 void parse_length(Fields& fields, admission::GenerateRequest& request);
 void parse_choices(Fields& fields, admission::GenerateRequest& request);

@@ -14,7 +14,8 @@ ZmqReply reply(const admission::Accepted& e) {
           {{"request", e.request.to_string()},
            {"model", e.model},
            {"seed", e.seed},
-           {"choices", e.choices}}};
+           {"choices", e.choices},
+           {"life", e.life}}};
 }
 
 ZmqReply reply(const admission::Rejected& e) {

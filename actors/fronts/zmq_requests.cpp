@@ -4,10 +4,12 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/delivered_hash.hpp"
 #include "actors/fronts/draw.hpp"
 #include "actors/fronts/fields.hpp"
 #include "actors/fronts/key_check.hpp"
 #include "actors/fronts/request_parser.hpp"
+#include "actors/fronts/sampling_parser.hpp"
 #include "actors/fronts/zmq_replies.hpp"
 #include "actors/fronts/zmq_server.hpp"
 #include "mesh/client_codec.hpp"
@@ -15,6 +17,7 @@
 namespace aorta::fronts {
 namespace {
 
+using admission::GenerateRequest;
 using nlohmann::json;
 
 constexpr std::string_view magic = "AOR1";
@@ -56,6 +59,40 @@ std::vector<TokenIndex> next_of(Fields& fields) {
     next.push_back({static_cast<std::uint32_t>(*index)});
   }
   return next;
+}
+
+// `delivered_hash`: of the tokens before `next_index`; of several choices a list.
+void read_hashes(Fields& fields, std::vector<admission::Cursor>& cursors) {
+  const json* value = fields.find("delivered_hash");
+  if (value == nullptr) return;
+  const json all = value->is_array() ? *value : json::array({*value});
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto hash = all[i].is_string() ? parse_hash(all[i].get<std::string>())
+                                         : std::optional<std::uint64_t>();
+    if (!hash || i >= cursors.size()) {
+      return fields.fail("delivered_hash", "invalid_value",
+                         "Invalid 'delivered_hash': it must be 16 hex digits, or a list of them, "
+                         "as long as that of 'next_index'.");
+    }
+    cursors[i].delivered_hash = hash;
+  }
+}
+
+// The request itself, as it was sent with `generate`, for an admission that does not know it. Its
+// draws must be those of the first time.
+std::variant<GenerateRequest, ApiError> carried_request(const json& generate, Fields& resume) {
+  auto parsed = parse_request(generate, Endpoint::generate, {});
+  if (auto* error = std::get_if<ApiError>(&parsed)) {
+    error->param.insert(0, "generate.");
+    return std::move(*error);
+  }
+  GenerateRequest request = std::move(std::get<ParsedRequest>(parsed).generate);
+  if (!request.seed_given) parse_seed(resume, request);
+  if (!request.seed_given && request.idempotency_key.empty()) {
+    return ApiError{400, "missing_required_parameter",
+                    "Missing required parameter: 'seed', which 'accepted' brought.", "seed", 0};
+  }
+  return request;
 }
 
 }  // namespace
@@ -162,14 +199,28 @@ void ZmqServer::resume(const Call& call, const json& body) {
   std::optional<ApiError> error = no_room(peer, id);
   ZmqStream stream{.peer = peer, .id = id};
   Fields fields(body, "", error);
-  stream.request = request_of(fields);
-  const std::vector<TokenIndex> next = next_of(fields);
+  admission::ResumeRequest ask{.tenant = tenant, .request = request_of(fields)};
+  stream.request = ask.request;
   stream.choices.clear();
-  for (const TokenIndex index : next) stream.choices.push_back({index, index});
+  for (const TokenIndex index : next_of(fields)) {
+    stream.choices.push_back({index, index});
+    ask.cursors.push_back({.next = index});
+  }
+  read_hashes(fields, ask.cursors);
+  constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
+  ask.life = static_cast<std::uint32_t>(fields.integer("life", 0, most).value_or(0));
   fields.boolean("acks", stream.acks);
+  if (const json* generate = fields.find("generate")) {
+    auto carried = carried_request(*generate, fields);
+    if (!error && std::holds_alternative<ApiError>(carried)) error = std::get<ApiError>(carried);
+    if (!error) {
+      ask.carried = std::get<GenerateRequest>(std::move(carried));
+      ask.carried->tenant = tenant;
+      draw_identity(*ask.carried);
+    }
+  }
   if (error) return refuse(peer, id, *error);
-  const RequestId request = stream.request;
-  port_.resume(open(std::move(stream)), tenant, request, next);
+  port_.resume(open(std::move(stream)), std::move(ask));
 }
 
 // On the stream's own connection, if this peer has it: its end then answers the cancel too.

@@ -54,8 +54,8 @@ class Audit {
   Balance finish() {
     const auto& f = balance_.figures;
     const auto value = [&](const char* key) { return f.contains(key) ? f.at(key) : 0; };
-    equal(value("accepted"), value("ended") + value("open"), "requests accepted by admissions",
-          "ended or open there");
+    equal(value("accepted") + value("recovered"), value("ended") + value("open"),
+          "requests accepted by admissions or recovered", "ended or open there");
     equal(value("running"), value("placed"), "requests running on executors",
           "placed by admissions");
     equal(value("scheduler_placed"), value("placed"), "requests placed by the scheduler",
@@ -79,6 +79,7 @@ class Audit {
   void add_admission(const json& reply) {
     auto& f = balance_.figures;
     f["accepted"] += number(reply, "/accepted");
+    f["recovered"] += number(reply, "/recovered");
     f["rejected"] += sum(reply, "rejected");
     f["ended"] += sum(reply, "ended");
     f["open"] += sum(reply, "open");

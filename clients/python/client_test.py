@@ -85,7 +85,11 @@ class ClientTest(unittest.TestCase):
                              [ACCEPTED, tokens(ask["next_index"], "cause"), done()])
         stream = client.generate("Why?")
         self.assertEqual(stream.read(), "Because")
-        self.assertEqual(self.asked("resume"), [{"id": "1", "request": REQUEST, "next_index": 1}])
+        generate = self.asked("generate")[0]
+        generate.pop("id")
+        self.assertEqual(self.asked("resume"), [{
+            "id": "1", "request": REQUEST, "next_index": 1, "delivered_hash": "4d25767f9dce13f5",
+            "life": 0, "generate": generate, "seed": 7}])
 
     def test_a_request_whose_acceptance_was_lost_is_asked_again_under_its_key(self) -> None:
         client = self.client(lambda verb, ask: [CUT] if len(self.server.asked) == 1 else
@@ -118,6 +122,48 @@ class ClientTest(unittest.TestCase):
         with self.assertRaises(aorta.AnswerLost) as caught:
             stream.read()
         self.assertEqual((caught.exception.request, stream.text), (REQUEST, "Be"))
+
+    def test_what_came_at_the_end_without_tokens_is_read_once(self) -> None:
+        end_text = ("tokens", {"index": 1, "ids": [], "text": "!"})
+        client = self.client(lambda verb, ask: [ACCEPTED, tokens(0, "x"), end_text, CUT]
+                             if verb == "generate" else [ACCEPTED, end_text, done()])
+        self.assertEqual(client.generate("Why?").read(), "x!")
+
+    def test_an_accepted_answer_waits_for_a_server_that_has_no_room(self) -> None:
+        full = ("rejected", {"status": 503, "code": "overloaded", "message": "Full.", "param": "",
+                             "retry_after_ms": 10})
+        def script(verb: str, ask: Any) -> Any:
+            if verb == "generate":
+                return [ACCEPTED, tokens(0, "x"), CUT]
+            return [full] if len(self.asked("resume")) == 1 else [ACCEPTED, tokens(1, "y"), done()]
+        self.assertEqual(self.client(script).generate("Why?").read(), "xy")
+        first, second = self.asked("resume")
+        self.assertEqual(first, second)
+
+    def test_a_server_that_leaves_is_not_the_end_of_an_answer(self) -> None:
+        leaves = ("failed", {"status": 503, "code": "shutting_down", "message": "Leaving."})
+        client = self.client(lambda verb, ask: [ACCEPTED, tokens(0, "x"), leaves, CUT]
+                             if verb == "generate" else [ACCEPTED, tokens(1, "y"), done()])
+        self.assertEqual(client.generate("Why?").read(), "xy")
+
+    def test_of_several_addresses_a_cut_leads_to_the_next(self) -> None:
+        other = Server(lambda verb, ask: [("accepted", {"request": ask["request"], "model": "m",
+                                                        "seed": ask["seed"], "life": 256}),
+                                          tokens(ask["next_index"], "cause"), done()])
+        self.addCleanup(other.stop)
+        self.client(lambda verb, ask: [ACCEPTED, tokens(0, "Be"), CUT])
+        with aorta.Client([self.server.address, other.address]) as client:
+            self.assertEqual(client.generate("Why?").read(), "Because")
+        self.assertEqual([verb for verb, _ in other.asked], ["resume"])
+        self.assertEqual(other.asked[0][1]["seed"], 7)
+
+    def test_nobody_at_the_first_address_leads_to_the_next(self) -> None:
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            self.client(lambda verb, ask: [ACCEPTED, tokens(0, "x"), done()])
+            nobody = f"tcp://127.0.0.1:{held.getsockname()[1]}"
+            with aorta.Client([nobody, self.server.address], connect_s=0.2) as client:
+                self.assertEqual(client.generate("Why?").read(), "x")
 
     def test_a_server_that_always_cuts_is_given_up(self) -> None:
         client = self.client(lambda verb, ask: [CUT], retries=2)

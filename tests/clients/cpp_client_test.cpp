@@ -142,6 +142,60 @@ TEST(CppClient, SaysThatAServerForgotTheAnswer) {
   EXPECT_EQ(stream.text(), "Be");
 }
 
+TEST(CppClient, CarriesItsRequestAlongWhenItResumes) {
+  ScriptedServer server(cut_once);
+  EXPECT_EQ(Client(at(server)).generate(Request("Why?")).read(), "Because");
+  json generate = server.asked("generate").at(0);
+  generate.erase("id");
+  EXPECT_EQ(server.asked("resume").at(0), json({{"id", "1"},
+                                                {"request", request_id},
+                                                {"next_index", 1},
+                                                {"delivered_hash", "4d25767f9dce13f5"},
+                                                {"life", 0},
+                                                {"seed", 7},
+                                                {"generate", generate}}));
+}
+
+TEST(CppClient, ReadsOnceWhatCameAtTheEndWithoutTokens) {
+  ScriptedServer server([](const Ask& ask) {
+    const Ask end_text{"tokens", {{"index", 1}, {"ids", json::array()}, {"text", "!"}}};
+    if (ask.first == "generate") return std::vector<Ask>{accepted, tokens(0, "x"), end_text, cut};
+    return std::vector<Ask>{accepted, end_text, done()};
+  });
+  EXPECT_EQ(Client(at(server)).generate(Request("Why?")).read(), "x!");
+}
+
+TEST(CppClient, AnAcceptedAnswerWaitsForAServerThatHasNoRoomOrLeaves) {
+  int resumed = 0;
+  ScriptedServer server([&](const Ask& ask) {
+    if (ask.first == "generate") return std::vector<Ask>{accepted, tokens(0, "x"), cut};
+    if (++resumed == 1) {
+      return std::vector<Ask>{
+          {"rejected", {{"status", 503}, {"code", "overloaded"}, {"retry_after_ms", 10}}}};
+    }
+    if (resumed == 2) {
+      return std::vector<Ask>{
+          accepted, {"failed", {{"status", 503}, {"code", "shutting_down"}}}, cut};
+    }
+    return std::vector<Ask>{accepted, tokens(1, "y"), done()};
+  });
+  EXPECT_EQ(Client(at(server)).generate(Request("Why?")).read(), "xy");
+}
+
+TEST(CppClient, OfSeveralAddressesACutLeadsToTheNext) {
+  ScriptedServer first([](const Ask&) { return std::vector<Ask>{accepted, tokens(0, "Be"), cut}; });
+  ScriptedServer second([](const Ask& ask) {
+    return std::vector<Ask>{
+        {"accepted", {{"request", ask.second["request"]}, {"model", "m"}, {"seed", 7}}},
+        tokens(1, "cause"),
+        done()};
+  });
+  Options options = at(first);
+  options.addresses = {first.address(), second.address()};
+  EXPECT_EQ(Client(options).generate(Request("Why?")).read(), "Because");
+  EXPECT_EQ(second.asked("resume").size(), 1u);
+}
+
 TEST(CppClient, GivesUpAServerThatAlwaysCuts) {
   ScriptedServer server([](const Ask&) { return std::vector<Ask>{cut}; });
   Client client(at(server, 2));

@@ -67,7 +67,8 @@ class AsyncClient:
     """A connection to an Aorta mesh for the tasks of one event loop, within which it is made.
     Its arguments are those of Client."""
 
-    def __init__(self, address: str = ADDRESS, *, api_key: Optional[str] = None,
+    def __init__(self, address: Union[str, Sequence[str]] = ADDRESS, *,
+                 api_key: Optional[str] = None,
                  server_key: Optional[str] = None, silence_s: float = 15.0,
                  connect_s: float = 5.0, retries: int = 3) -> None:
         self._channel = Channel(zmq.asyncio, address, api_key, server_key, silence_s, connect_s,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import time
 from typing import (Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple, TypedDict,
                     Union)
 
@@ -53,6 +54,18 @@ class Fields(TypedDict, total=False):
     determinism: Optional[str]  # prefer or strict
     on_disconnect: Optional[str]  # cancel, park or finish
     idempotency_key: Optional[str]  # the same request under the same key is run once
+
+
+# Of no tokens; docs/protocol.md says how it goes on.
+NOTHING_DELIVERED = 0xcbf29ce484222325
+
+
+def delivered_hash(ids: Sequence[int], before: int = NOTHING_DELIVERED) -> int:
+    """FNV-1a over the four bytes of each id: what of an answer was delivered, in eight bytes."""
+    for token in ids:
+        for byte in token.to_bytes(4, "little"):
+            before = (before ^ byte) * 0x100000001b3 & 0xffffffffffffffff
+    return before
 
 
 OWN = ("tier", "tenant_class", "timeout_ms", "determinism", "on_disconnect")
@@ -170,8 +183,31 @@ class Choice:
         self.logprobs.extend(piece.logprobs)
 
 
-def one_or_all(indices: List[int]) -> NextIndex:
-    return indices[0] if len(indices) == 1 else indices
+def one_or_all(values: List[Any]) -> Any:
+    return values[0] if len(values) == 1 else values
+
+
+@dataclasses.dataclass
+class Arrived:
+    """How much of a choice has arrived, whether its reader has taken it or not."""
+
+    next_index: int
+    hash: Optional[int]  # of the tokens before that, where all of them are known
+    end_text: bool = False  # the text that comes at the end, without tokens
+
+    def take(self, index: int, ids: List[int]) -> bool:
+        """False when it has this already: whoever resumes is told the end's text again."""
+        if not ids and self.end_text:
+            return False
+        self.end_text = not ids
+        self.next_index = index + len(ids)
+        if self.hash is not None:
+            self.hash = delivered_hash(ids, self.hash)
+        return True
+
+    @classmethod
+    def at(cls, index: int) -> "Arrived":
+        return cls(index, None if index else NOTHING_DELIVERED)
 
 
 class Call:
@@ -180,6 +216,7 @@ class Call:
     def __init__(self, verb: str, body: Body) -> None:
         self.id = ""  # set by its session
         self.retries_left = 0
+        self.again_at: Optional[float] = None  # a server has no room just now: when to ask again
         self.abandoned = False  # nobody waits for it any more, but it is not known yet by name
         self.replies: Deque[Tuple[str, Body]] = collections.deque()
         self.wake: Callable[[], None] = lambda: None  # called when a reply has arrived
@@ -203,7 +240,8 @@ class Answer(Call):
     """A `generate` or a `resume`, and what has come of it.
 
     Its first message is sent again while nothing has come: its idempotency key finds the request
-    if it had been accepted. After the first token a `resume` goes on behind the last.
+    if it had been accepted. After the first token a `resume` goes on behind the last; it carries
+    the request along, so that any server can generate the answer again, whoever has died.
     """
 
     def __init__(self, verb: str, body: Body, next_index: NextIndex = 0) -> None:
@@ -215,8 +253,9 @@ class Answer(Call):
         self.seed: Optional[int] = None
         self.accepted = False
         self.is_open = True
-        self._arrived = list(indices)  # the next index of each choice, whether taken or not
-        self._awaited = 1  # choices whose end has not arrived
+        self._arrived = [Arrived.at(index) for index in indices]
+        self._life = 0  # the latest that a server told
+        self._ended = [False] * len(indices)  # of each choice, whether its end has arrived
         self._resuming = False
         self._cancelled = False
 
@@ -256,27 +295,61 @@ class Answer(Call):
     # ── For the client ──────────────────────────────────────────────────────────────────────
 
     def opening(self) -> List[Tuple[str, Body]]:
-        self._resuming = any(self._arrived)
+        self.again_at = None
+        self._resuming = any(one.next_index for one in self._arrived)
         if self._resuming:
-            where = {"request": self.request, "next_index": one_or_all(self._arrived)}
-            messages: List[Tuple[str, Body]] = [("resume", where)]
+            messages: List[Tuple[str, Body]] = [("resume", self._where())]
         else:
             messages = [(self._verb, self._body)]
         if self._cancelled:
             messages.append(("cancel", {"request": self.request}))
         return messages
 
+    def _where(self) -> Body:
+        where = {"request": self.request, "life": self._life,
+                 "next_index": one_or_all([one.next_index for one in self._arrived])}
+        hashes = [one.hash for one in self._arrived if one.hash is not None]
+        if len(hashes) == len(self._arrived):
+            where["delivered_hash"] = one_or_all([f"{value:016x}" for value in hashes])
+        if self._verb == "generate":
+            where["generate"], where["seed"] = self._body, self.seed
+        elif "generate" in self._body:
+            where["generate"], where["seed"] = self._body["generate"], self._body.get("seed")
+        return where
+
     def arrive(self, verb: str, body: Body) -> bool:
-        self.replies.append((verb, body))
+        if self._will_be_asked_again(verb, body):
+            return False
         if verb == "accepted":
-            self.request = body["request"]
-            self._awaited = body.get("choices", 1)
-            self._arrived += [0] * (self._awaited - len(self._arrived))
+            self.request, self.seed = body["request"], body["seed"]
+            self._life = body.get("life", 0)
+            choices = body.get("choices", 1)
+            self._ended += [False] * (choices - len(self._ended))
+            self._arrived += [Arrived.at(0) for _ in range(choices - len(self._arrived))]
         elif verb == "tokens":
-            self._arrived[body.get("choice", 0)] = body["index"] + len(body["ids"])
+            if not self._arrived[body.get("choice", 0)].take(body["index"], body["ids"]):
+                return False
         elif verb in ("done", "failed"):
-            self._awaited -= 1
-        return self._awaited == 0 or verb in ("rejected", "error")
+            if self._ended[body.get("choice", 0)]:
+                return False  # known before the cut
+            self._ended[body.get("choice", 0)] = True
+        self.replies.append((verb, body))
+        return all(self._ended) or verb in ("rejected", "error")
+
+    def _will_be_asked_again(self, verb: str, body: Body) -> bool:
+        """What was accepted is not given up because a server has no room now, or leaves."""
+        if not self.request or self.retries_left == 0:
+            return False
+        if verb == "failed" and body.get("code") == "shutting_down":
+            wait_ms = 200
+        elif verb == "rejected":
+            wait_ms = body.get("retry_after_ms", 0)
+        else:
+            return False
+        if wait_ms:
+            self.retries_left -= 1
+            self.again_at = time.monotonic() + wait_ms / 1000
+        return wait_ms > 0
 
     def lost(self, why: str) -> AortaError:
         return ConnectionLost(why, self.request, self.next_index)

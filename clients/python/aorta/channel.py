@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Sequence, Union
 
 from .answers import Answer, Body, Call
 from .connection import Connection
@@ -16,22 +16,28 @@ ADDRESS = "tcp://127.0.0.1:8081"
 class Channel:
     """`silence_s`: for how long nothing may come before the connection counts as cut; the server
     says `waiting` each second, but keeps a request for 10 s before it accepts it when executors
-    are only just starting. `connect_s`: how long the first contact may take."""
+    are only just starting. `connect_s`: how long the first contact may take. Of several addresses
+    each cut leads to the next one."""
 
-    def __init__(self, library: Any, address: str, api_key: Optional[str],
+    def __init__(self, library: Any, address: Union[str, Sequence[str]], api_key: Optional[str],
                  server_key: Optional[str], silence_s: float, connect_s: float,
                  retries: int) -> None:
         self.session = Session(api_key, retries)
-        self._library, self._address, self._server_key = library, address, server_key
+        self._addresses = [address] if isinstance(address, str) else list(address)
+        if not self._addresses:
+            raise ValueError("an address at least is needed")
+        self._library, self._server_key = library, server_key
         self._silence_s, self._connect_s = silence_s, connect_s
         self._met = False  # a server, once
-        self.connection = Connection(library, address, server_key)
+        self._at = 0
+        self.connection = Connection(library, self._addresses[0], server_key)
 
     @property
     def patience_s(self) -> float:
         """How long a call may wait for its next reply."""
         self._met = self._met or self.connection.up
-        return self._silence_s if self._met else self._connect_s
+        elsewhere = len(self._addresses) > 1 and not self.connection.up
+        return self._silence_s if self._met and not elsewhere else self._connect_s
 
     def start(self, call: Call) -> None:
         for frames in self.session.start(call):
@@ -56,7 +62,7 @@ class Channel:
     def silent(self, call: Call) -> None:
         """Nothing came for it within our patience."""
         why = self.connection.silence(self.patience_s)
-        if call.retries_left == 0 or not self._met:
+        if call.retries_left == 0 or not (self._met or len(self._addresses) > 1):
             self.session.lose(call, why)
         else:
             self.renew(why)
@@ -64,8 +70,9 @@ class Channel:
     def renew(self, why: str) -> None:
         """Moves all calls to a new connection, before the old one says goodbye: so the server sees
         no moment without a reader."""
+        self._at = (self._at + 1) % len(self._addresses)
         old, self.connection = self.connection, Connection(
-            self._library, self._address, self._server_key)
+            self._library, self._addresses[self._at], self._server_key)
         for frames in self.session.renew(why):
             self.connection.send(frames)
         old.close()
@@ -73,7 +80,12 @@ class Channel:
     def cut(self) -> None:
         """The connection's monitor says that it is gone."""
         self._met = True
-        self.renew(f"the connection to {self._address} was cut")
+        self.renew(f"the connection to {self.connection.address} was cut")
+
+    def ask_again(self, call: Call) -> None:
+        """A server had no room for it; perhaps it has now."""
+        for frames in self.session.ask_again(call):
+            self.connection.send(frames)
 
     def close(self) -> None:
         for frames in self.session.farewell():
@@ -90,12 +102,19 @@ class Wait:
 
     @property
     def left_s(self) -> float:
-        return max(0.0, self._since + self._channel.patience_s - time.monotonic())
+        until = self._since + self._channel.patience_s
+        if self._call.again_at is not None:
+            until = self._call.again_at
+        return max(0.0, until - time.monotonic())
 
     def step(self) -> None:
         """After each: a new connection has our whole patience, a silent one none."""
         if self._channel.connection is not self._connection:
             self._begin()
+        elif self._call.again_at is not None:
+            if self.left_s == 0:
+                self._channel.ask_again(self._call)
+                self._begin()
         elif not self._call.replies and self.left_s == 0:
             self._channel.silent(self._call)
             self._begin()

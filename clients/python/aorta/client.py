@@ -64,6 +64,8 @@ class Stream(Answer):
 class Client:
     """A connection to an Aorta mesh. Several streams may be open at once; it is for one thread.
 
+    `address`: of an admission, or of several: then a connection that is cut leads to the next one,
+    where each open answer is generated again up to what has come, and goes on from there.
     `api_key`: where the mesh wants one (or the environment's AORTA_API_KEY). `server_key`: the
     server's CURVE key or a file with it; the connection is then encrypted. `retries`: how often in
     a row a connection that is cut, or silent for `silence_s`, is made anew, whereupon every open
@@ -71,7 +73,8 @@ class Client:
     the first contact may take.
     """
 
-    def __init__(self, address: str = ADDRESS, *, api_key: Optional[str] = None,
+    def __init__(self, address: Union[str, Sequence[str]] = ADDRESS, *,
+                 api_key: Optional[str] = None,
                  server_key: Optional[str] = None, silence_s: float = 15.0,
                  connect_s: float = 5.0, retries: int = 3) -> None:
         self._channel = Channel(zmq, address, api_key, server_key, silence_s, connect_s, retries)

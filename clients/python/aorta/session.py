@@ -82,6 +82,10 @@ class Session:
                 again += self._frames_of(call)
         return again
 
+    def ask_again(self, call: Call) -> List[Frames]:
+        """On the same connection, behind what has arrived."""
+        return self._frames_of(call)
+
     def lose(self, call: Call, why: str) -> None:
         """Its reader learns it behind what has arrived."""
         self.forget(call)

@@ -6,6 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "actors/fronts/event_id.hpp"
+#include "base/delivered_hash.hpp"
+
 namespace aorta::fronts {
 namespace {
 
@@ -35,6 +38,7 @@ struct Recorder final : HttpSink {
 };
 
 const RequestId id{1, 2};
+const std::vector<TokenId> one_id{1};
 
 admission::Accepted accepted(std::uint32_t choices) {
   return {.request = id, .model = "m", .seed = 7, .choices = choices, .prompt_tokens = 5};
@@ -84,14 +88,55 @@ TEST(HttpExchange, StreamsChoicesWithTheirIndex) {
   const auto events = one.sink.events();
   ASSERT_EQ(events.size(), 7u);  // two roles, two texts, two reasons, usage
   EXPECT_EQ(events[1].second["choices"][0]["index"], 1);
-  EXPECT_EQ(events[2].first, "0,1");
+  const std::string nothing = "-cbf29ce484222325", token = "-" + hash_text(delivered_hash(one_id));
+  EXPECT_EQ(events[2].first, "0" + nothing + ",1" + token);
   EXPECT_EQ(events[2].second["choices"][0]["delta"]["content"], "B");
   EXPECT_EQ(events[2].second["usage"], nullptr);
   EXPECT_EQ(events[3].second["choices"][0]["finish_reason"], "stop");
-  EXPECT_EQ(events[6].first, "1,1");
+  EXPECT_EQ(events[6].first, "1" + token + ",1" + token);
   EXPECT_EQ(events[6].second["usage"]["completion_tokens"], 2);
   EXPECT_TRUE(one.sink.streamed.ends_with("data: [DONE]\n\n"));
   EXPECT_TRUE(one.sink.ended);
+}
+
+TEST(HttpExchange, AnEventSaysHowFarAResumedStreamHasCome) {
+  const std::uint64_t before = delivered_hash(one_id);
+  Exchange one({.stream = true, .cursors = {{TokenIndex{1}, false, before}}});
+  Delta end_text = said(0, 2, "!");
+  end_text.ids.clear();
+  one.tell(accepted(1), said(0, 1, "B"), end_text, done(0, 2));
+  const auto events = one.sink.events();
+  const std::string hash = "-" + hash_text(delivered_hash(one_id, before));
+  EXPECT_EQ(events[0].first, "1-" + hash_text(before));
+  EXPECT_EQ(events[1].first, "2" + hash);
+  EXPECT_EQ(events[2].first, "2+" + hash);
+  EXPECT_EQ(parse_event_id(events[2].first)->at(0).end_text, true);
+}
+
+TEST(HttpExchange, OfABareIndexNothingIsKnown) {
+  Exchange one({.stream = true, .cursors = {{TokenIndex{1}}}});
+  one.tell(accepted(1), said(0, 1, "B"));
+  EXPECT_EQ(one.sink.events().back().first, "2");
+}
+
+TEST(EventId, IsReadAsItIsWritten) {
+  const std::vector<admission::Cursor> cursors{
+      {TokenIndex{0}}, {TokenIndex{12}, true}, {TokenIndex{7}, false, 0xab}, {TokenIndex{9}, true, 1}};
+  std::string text;
+  for (const auto& cursor : cursors) text += (text.empty() ? "" : ",") + event_id_part(cursor);
+  EXPECT_EQ(text, "0,12+,7-00000000000000ab,9+-0000000000000001");
+  const auto read = parse_event_id(text);
+  ASSERT_TRUE(read && read->size() == cursors.size());
+  for (std::size_t i = 0; i < cursors.size(); ++i) {
+    EXPECT_EQ((*read)[i].next, cursors[i].next);
+    EXPECT_EQ((*read)[i].end_text, cursors[i].end_text);
+    EXPECT_EQ((*read)[i].delivered_hash, cursors[i].delivered_hash);
+  }
+  EXPECT_TRUE(parse_event_id("")->empty());
+  for (const char* wrong : {"x", "1,", ",1", "1-", "1-ab", "1-00000000000000zz", "1+2", "-1", "1 ",
+                            "4294967296", "1-00000000000000ab0"}) {
+    EXPECT_FALSE(parse_event_id(wrong)) << wrong;
+  }
 }
 
 TEST(HttpExchange, UsageComesWithEachChunkIfAsked) {

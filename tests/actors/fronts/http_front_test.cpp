@@ -82,7 +82,7 @@ TEST_F(HttpFrontTest, StreamsAChat) {
   std::istringstream lines(one.body());
   bool done = false;
   for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("id: ")) ids.push_back(line.substr(4));
+    if (line.starts_with("id: ")) ids.push_back(line.substr(4, line.find('-') - 4));
     done = line == "data: [DONE]";
     if (line.starts_with("data: {")) chunks.push_back(json::parse(line.substr(6)));
     if (done) break;

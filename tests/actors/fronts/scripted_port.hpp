@@ -22,6 +22,7 @@ class ScriptedPort final : public admission::ClientPort {
     ConnectionId connection;
     RequestId request;
     std::vector<TokenIndex> next;
+    admission::ResumeRequest whole;
   };
   std::vector<Generate> generated;
   std::vector<Cancel> cancelled;
@@ -42,9 +43,10 @@ class ScriptedPort final : public admission::ClientPort {
   void cancel(ConnectionId connection, const std::string&, RequestId request) override {
     cancelled.push_back({connection, request});
   }
-  void resume(ConnectionId connection, const std::string&, RequestId request,
-              const std::vector<TokenIndex>& next) override {
-    resumed.push_back({connection, request, next});
+  void resume(ConnectionId connection, admission::ResumeRequest resume) override {
+    std::vector<TokenIndex> next;
+    for (const admission::Cursor& cursor : resume.cursors) next.push_back(cursor.next);
+    resumed.push_back({connection, resume.request, next, resume});
     if (on_resume) on_resume(resumed.back());
   }
   void gone(ConnectionId connection) override { gone_connections.push_back(connection); }

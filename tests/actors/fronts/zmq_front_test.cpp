@@ -113,6 +113,63 @@ TEST_F(ZmqFrontTest, SeveralChoicesAreOneStream) {
   EXPECT_EQ(one->last()["param"], "next_index");
 }
 
+TEST_F(ZmqFrontTest, AResumeCarriesItsRequestAlong) {
+  open();
+  auto one = client();
+  const std::string id(32, 'a');
+  json carried = question("q");
+  carried["max_tokens"] = 9;
+  one->ask("resume", {{"request", id},
+                      {"next_index", {2, 3}},
+                      {"delivered_hash", {"00000000000000ab", "cbf29ce484222325"}},
+                      {"life", 257},
+                      {"generate", carried},
+                      {"seed", ~std::uint64_t{0}},
+                      {"id", "r"}});
+  until([&] { return port.resumed.size() == 1; });
+  const admission::ResumeRequest& resume = port.resumed[0].whole;
+  EXPECT_EQ(resume.cursors.at(1).next, TokenIndex{3});
+  EXPECT_EQ(resume.cursors.at(0).delivered_hash, 0xabu);
+  EXPECT_EQ(resume.life, 257u);
+  EXPECT_EQ(resume.carried.value().max_tokens, 9u);
+  EXPECT_EQ(resume.carried->sampling.seed, ~std::uint64_t{0});
+  EXPECT_EQ(resume.carried->tenant, resume.tenant);
+  front->deliver(port.resumed[0].connection,
+                 admission::Accepted{.request = resume.request, .life = 512});
+  until([&] { return one->replies.size() == 1; });
+  EXPECT_EQ(one->last()["life"], 512);
+}
+
+TEST_F(ZmqFrontTest, AResumeThatCannotBeReadIsRefused) {
+  open();
+  auto one = client();
+  const std::string id(32, 'a');
+  const std::pair<json, const char*> wrong[] = {
+      {{{"delivered_hash", "12"}}, "delivered_hash"},
+      {{{"delivered_hash", {"00000000000000ab", "00000000000000ab"}}}, "delivered_hash"},
+      {{{"life", -1}}, "life"},
+      {{{"generate", question("q")}}, "seed"},  // its draws would be others
+      {{{"generate", "q"}, {"seed", 1}}, "generate."},
+      {{{"generate", {{"max_tokens", 1}}}, {"seed", 1}}, "generate.messages"}};
+  std::size_t count = 0;
+  for (auto [ask, param] : wrong) {
+    ask["request"] = id;
+    one->ask("resume", ask);
+    until([&] { return one->replies.size() == count + 1; });
+    ++count;
+    EXPECT_EQ(one->replies.back().verb, "rejected") << ask;
+    EXPECT_EQ(one->last()["param"], param) << ask;
+  }
+  EXPECT_TRUE(port.resumed.empty());
+  json keyed = question("q");  // the seed is drawn from the key
+  keyed["idempotency_key"] = "k";
+  one->ask("resume", {{"request", id}, {"generate", keyed}});
+  one->ask("generate", keyed);
+  until([&] { return port.resumed.size() == 1 && port.generated.size() == 1; });
+  EXPECT_EQ(port.resumed[0].whole.carried->sampling.seed, port.generated[0].request.sampling.seed);
+  EXPECT_EQ(port.resumed[0].whole.carried->body_digest, port.generated[0].request.body_digest);
+}
+
 TEST_F(ZmqFrontTest, TokenizesToo) {
   open();
   port.model = engine::make_fake_text_model({});

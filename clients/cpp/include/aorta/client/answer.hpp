@@ -3,7 +3,10 @@
 // connection had to be made anew; replies wait in it until they are taken. No input or output
 // happens here.
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <deque>
 #include <optional>
 #include <string>
@@ -18,6 +21,35 @@ namespace aorta::client::detail {
 struct Outgoing {
   std::string verb;
   PackedMap body;
+};
+
+// FNV-1a over the four bytes of each id: what of an answer was delivered, in eight bytes.
+inline std::uint64_t delivered_hash(const std::vector<std::uint32_t>& ids, std::uint64_t before) {
+  for (const std::uint32_t id : ids) {
+    for (int shift = 0; shift < 32; shift += 8) {
+      before = (before ^ (id >> shift & 0xff)) * 0x100000001b3;
+    }
+  }
+  return before;
+}
+
+// How much of a choice has arrived, whether its reader has taken it or not.
+struct Arrived {
+  explicit Arrived(std::uint32_t index) : next_index(index) {
+    if (index == 0) hash = 0xcbf29ce484222325;
+  }
+  // False when it has this already: whoever resumes is told the end's text, which has no ids, again.
+  bool take(const Piece& piece) {
+    if (piece.ids.empty() && end_text) return false;
+    end_text = piece.ids.empty();
+    next_index = piece.index + static_cast<std::uint32_t>(piece.ids.size());
+    if (hash) hash = delivered_hash(piece.ids, *hash);
+    return true;
+  }
+  std::uint32_t next_index;
+  std::optional<std::uint64_t> hash;  // of the ids before that, where all of them are known
+  bool end_text = false;
+  bool ended = false;
 };
 
 // An exchange: one message asks, one reply answers.
@@ -45,6 +77,8 @@ class Call {
 
   std::string id;
   int retries_left = 0;
+  // A server has no room for it just now: when to ask again.
+  std::optional<std::chrono::steady_clock::time_point> again_at;
 
  protected:
   virtual ConnectionLost lost(const std::string& why) const { return ConnectionLost(why); }
@@ -54,40 +88,51 @@ class Call {
 };
 
 // A `generate` or a `resume`. Its first message is sent again while nothing has come: its key finds
-// the request if it had been accepted. After the first token a `resume` goes on behind the last.
+// the request if it had been accepted. After the first token a `resume` goes on behind the last; it
+// carries the request along, so that any server can generate the answer again, whoever has died.
 class Answer final : public Call {
  public:
   Answer(std::string verb, PackedMap body, bool says_on_disconnect)
       : Call(std::move(verb), std::move(body)), kept_(says_on_disconnect) {
     add_choice(0);
-    arrived_ = {0};
+    arrived_.emplace_back(0);
   }
   Answer(const std::string& its_request, const std::vector<std::uint32_t>& next_index)
       : Call("resume", place(its_request, next_index)), request(its_request) {
-    for (const std::uint32_t index : next_index) add_choice(index);
-    arrived_ = next_index;
+    for (const std::uint32_t index : next_index) {
+      add_choice(index);
+      arrived_.emplace_back(index);
+    }
   }
 
   std::vector<Outgoing> opening() override {
+    again_at.reset();
     resuming_ = std::any_of(arrived_.begin(), arrived_.end(),
-                            [](std::uint32_t next_index) { return next_index > 0; });
+                            [](const Arrived& one) { return one.next_index > 0; });
     std::vector<Outgoing> messages = {first_};
-    if (resuming_) messages[0] = {"resume", place(request, arrived_)};
+    if (resuming_) messages[0] = {"resume", where()};
     if (cancelled) messages.push_back({"cancel", place(request, {})});
     return messages;
   }
 
   bool arrive(Reply reply) override {
+    if (will_be_asked_again(reply)) return false;
     const std::string verb = reply.verb;
     if (verb == "accepted") {
       request = reply.get<std::string>("request");
-      awaited_ = reply.get<std::uint32_t>("choices", 1);
-      if (arrived_.size() < awaited_) arrived_.resize(awaited_);
+      told_seed_ = reply.get<std::uint64_t>("seed");
+      life_ = reply.get<std::uint32_t>("life");
+      while (arrived_.size() < reply.get<std::uint32_t>("choices", 1)) arrived_.emplace_back(0);
     }
-    if (verb == "tokens") note_arrival(reply.as<Piece>());
-    if (verb == "done" || verb == "failed") --awaited_;
+    Arrived* choice = arrival_of(reply);
+    if (verb == "tokens" && choice != nullptr && !choice->take(reply.as<Piece>())) return false;
+    if ((verb == "done" || verb == "failed") && choice != nullptr) {
+      if (std::exchange(choice->ended, true)) return false;  // known before the cut
+    }
     replies_.push_back(std::move(reply));
-    return awaited_ == 0 || verb == "rejected" || verb == "error";
+    const bool all_ended = std::all_of(arrived_.begin(), arrived_.end(),
+                                       [](const Arrived& one) { return one.ended; });
+    return all_ended || verb == "rejected" || verb == "error";
   }
 
   // Applies a reply; the piece that it brought, if it did. Throws what ends the answer.
@@ -142,9 +187,46 @@ class Answer final : public Call {
     choices.back().next_index = index;
   }
 
-  void note_arrival(const Piece& piece) {
-    if (piece.choice >= arrived_.size()) return;  // it will not be taken either
-    arrived_[piece.choice] = piece.index + static_cast<std::uint32_t>(piece.ids.size());
+  // None: it will not be taken either.
+  Arrived* arrival_of(const Reply& reply) {
+    const auto number = reply.get<std::uint32_t>("choice");
+    return number < arrived_.size() ? &arrived_[number] : nullptr;
+  }
+
+  // What was accepted is not given up because a server has no room now, or leaves.
+  bool will_be_asked_again(const Reply& reply) {
+    if (request.empty() || retries_left == 0) return false;
+    std::uint32_t wait_ms = 0;
+    if (reply.verb == "rejected") wait_ms = reply.get<std::uint32_t>("retry_after_ms");
+    if (reply.verb == "failed" && reply.get<std::string>("code") == "shutting_down") wait_ms = 200;
+    if (wait_ms == 0) return false;
+    --retries_left;
+    again_at = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+    return true;
+  }
+
+  PackedMap where() const {
+    std::vector<std::uint32_t> indices;
+    std::vector<std::string> hashes;
+    for (const Arrived& one : arrived_) {
+      indices.push_back(one.next_index);
+      if (one.hash) hashes.push_back(hash_text(*one.hash));
+    }
+    PackedMap body = place(request, indices);
+    body.set("life", life_);
+    if (hashes.size() == 1 && indices.size() == 1) body.set("delivered_hash", hashes[0]);
+    if (hashes.size() > 1 && hashes.size() == indices.size()) body.set("delivered_hash", hashes);
+    if (first_.verb == "generate") {
+      body.set_packed("generate", first_.body.pack());
+      body.set("seed", told_seed_);
+    }
+    return body;
+  }
+
+  static std::string hash_text(std::uint64_t hash) {
+    std::array<char, 17> text{};
+    std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash));
+    return text.data();
   }
 
   Choice& choice_of(const Reply& reply) {
@@ -195,8 +277,9 @@ class Answer final : public Call {
     }
   }
 
-  std::vector<std::uint32_t> arrived_;  // the next index of each choice, whether taken or not
-  std::uint32_t awaited_ = 1;           // choices whose end has not arrived
+  std::vector<Arrived> arrived_;  // of each choice
+  std::uint64_t told_seed_ = 0;   // by the latest that has accepted it
+  std::uint32_t life_ = 0;        // likewise
   bool resuming_ = false;
   bool kept_ = false;  // when its client leaves, as its request says
 };

@@ -21,7 +21,9 @@ class Channel {
     if (const char* key = std::getenv("AORTA_API_KEY"); options_.api_key.empty() && key) {
       options_.api_key = key;
     }
-    connection_ = std::make_unique<Connection>(context_, options_);
+    addresses_ = options_.addresses;
+    if (addresses_.empty()) addresses_.push_back(options_.address);
+    connection_ = dial();
   }
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -55,9 +57,9 @@ class Channel {
       if (error.num() == EINTR) throw Interrupted();
       throw Error("zmq", error.what());
     } catch (const msgpack::unpack_error&) {
-      throw Error("protocol", options_.address + " does not speak aorta's protocol");
+      throw Error("protocol", connection_->address() + " does not speak aorta's protocol");
     } catch (const msgpack::type_error&) {
-      throw Error("protocol", options_.address + " does not speak aorta's protocol");
+      throw Error("protocol", connection_->address() + " does not speak aorta's protocol");
     }
     return call.take();
   }
@@ -70,11 +72,16 @@ class Channel {
     Clock::time_point since = Clock::now();
     while (call.waits()) {
       const auto before = renewals_;
-      const auto left = std::chrono::ceil<milliseconds>(since + patience() - Clock::now());
+      const auto until = call.again_at.value_or(since + patience());
+      const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
       const bool cut = connection_->wait(std::max(left, milliseconds(0)));
       receive();  // also what came before a cut
       if (cut) {
-        renew("the connection to " + options_.address + " was cut");
+        renew("the connection to " + connection_->address() + " was cut");
+      } else if (call.waits() && call.again_at) {
+        if (Clock::now() < *call.again_at) continue;
+        send_opening(call);
+        since = Clock::now();
       } else if (call.waits() && left <= milliseconds(0)) {
         silent(call);
       }
@@ -84,7 +91,8 @@ class Channel {
 
   milliseconds patience() {
     met_ = met_ || connection_->up();
-    return met_ ? options_.silence : options_.first_contact;
+    const bool elsewhere = addresses_.size() > 1 && !connection_->up();
+    return met_ && !elsewhere ? options_.silence : options_.first_contact;
   }
 
   void receive() {
@@ -103,7 +111,7 @@ class Channel {
   // Nothing came for it within our patience.
   void silent(Call& call) {
     const std::string why = connection_->silence(patience());
-    if (call.retries_left > 0 && met_) return renew(why);
+    if (call.retries_left > 0 && (met_ || addresses_.size() > 1)) return renew(why);
     lose(call, why);
   }
 
@@ -111,8 +119,9 @@ class Channel {
   // moment without a reader. Calls without a retry are lost.
   void renew(const std::string& why) {
     ++renewals_;
-    met_ = true;
-    const auto old = std::exchange(connection_, std::make_unique<Connection>(context_, options_));
+    met_ = met_ || connection_->up();
+    at_ = (at_ + 1) % addresses_.size();
+    const auto old = std::exchange(connection_, dial());
     for (const auto& [id, call] : std::map(calls_)) {
       if (call->retries_left-- == 0 || is_abandoned(*call)) {
         lose(*call, why);
@@ -120,6 +129,11 @@ class Channel {
         send_opening(*call);
       }
     }
+  }
+
+  std::unique_ptr<Connection> dial() {
+    options_.address = addresses_[at_];
+    return std::make_unique<Connection>(context_, options_);
   }
 
   // Its reader learns it behind what has arrived.
@@ -149,6 +163,8 @@ class Channel {
 
   Options options_;
   zmq::context_t context_;
+  std::vector<std::string> addresses_;  // one at least
+  std::size_t at_ = 0;                  // the one of this connection
   std::unique_ptr<Connection> connection_;
   std::map<std::string, std::shared_ptr<Call>> calls_;  // by id
   std::uint64_t last_id_ = 0, renewals_ = 0;

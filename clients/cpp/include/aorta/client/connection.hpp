@@ -19,6 +19,9 @@ namespace aorta::client {
 
 struct Options {
   std::string address = "tcp://127.0.0.1:8081";
+  // Or those of several admissions: a connection that is cut leads to the next one, where each open
+  // answer is generated again up to what has come, and goes on from there.
+  std::vector<std::string> addresses;
   std::string api_key;     // where the mesh wants one
   std::string server_key;  // its CURVE key or a file with it: the connection is then encrypted
   // For how long nothing may come before the connection counts as cut. The server says `waiting`

@@ -1,0 +1,396 @@
+"""Admission is killed in the middle of answers. Its journal, or the request that a client carries
+along, brings the rest of each, and nothing else."""
+
+import contextlib
+import http.client
+import json
+import pathlib
+import sqlite3
+import subprocess
+import threading
+import time
+
+import msgpack
+import pytest
+import zmq
+
+import mesh as meshes
+from mesh import BINARY, PATIENCE_S
+from streams import Interrupt, ask_http, ask_zmq
+
+import aorta
+from aorta.answers import delivered_hash
+
+QUESTION = "Tell me a long story about a heart."
+TOKENS = 120
+BAD_CONFIGURATION = 78
+
+
+class Raw:
+    """A client in the protocol's own words, on a connection of its own."""
+
+    def __init__(self, address):
+        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.connect(address)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def say(self, verb, **body):
+        self.socket.send_multipart([b"AOR1", verb.encode(), msgpack.packb(body)])
+
+    def hear(self):
+        assert self.socket.poll(PATIENCE_S * 1000), "nothing came"
+        _, verb, body = self.socket.recv_multipart()
+        return verb.decode(), msgpack.unpackb(body)
+
+    def read(self, tokens=1 << 60):
+        """What comes until so many tokens or the end: what `accepted` said, ids, text, the end."""
+        accepted, ids, text = None, [], ""
+        while True:
+            verb, body = self.hear()
+            if verb == "accepted":
+                accepted = body
+            elif verb == "tokens":
+                ids += body["ids"]
+                text += body["text"]
+                if len(ids) >= tokens:
+                    return accepted, ids, text, None
+            elif verb != "waiting":
+                return accepted, ids, text, (verb, body)
+
+
+def question(**parameters):
+    return {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": TOKENS, **parameters}
+
+
+def resume_of(accepted, ids, **more):
+    return {"request": accepted["request"], "life": accepted["life"], "next_index": len(ids),
+            "delivered_hash": f"{delivered_hash(ids):016x}", **more}
+
+
+def journal_of(mesh, name="admission"):
+    return mesh.state / "journal" / f"{name}.sqlite"
+
+
+def assert_undisturbed(mesh, undisturbed, ids, text, end):
+    verb, body = end
+    assert verb == "done", end
+    assert (ids, text, body["finish_reason"]) == undisturbed[:3]
+    assert body["usage"]["completion_tokens"] == undisturbed[3]["completion_tokens"]
+    mesh.assert_empty()
+
+
+@pytest.mark.parametrize("after", [1, 20, 100])
+def test_a_stream_goes_on_at_the_restarted_admission(mesh, after):
+    undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=51)
+    with Raw(mesh.zmq_address) as first:
+        first.say("generate", **question(seed=51))
+        accepted, ids, text, _ = first.read(after)
+        killed = mesh.kill("admission")
+    mesh.wait_reborn(killed)
+    with Raw(mesh.zmq_address) as second:
+        second.say("resume", **resume_of(accepted, ids))
+        again, rest, more, end = second.read()
+    assert again["request"] == accepted["request"] and again["life"] > accepted["life"]
+    assert_undisturbed(mesh, undisturbed, ids + rest, text + more, end)
+
+
+def test_what_was_delivered_must_be_what_is_generated_again(mesh):
+    with Raw(mesh.zmq_address) as first:
+        first.say("generate", **question(seed=52))
+        accepted, ids, _, _ = first.read(20)
+        killed = mesh.kill("admission")
+    mesh.wait_reborn(killed)
+    ids[7] += 1
+    with Raw(mesh.zmq_address) as second:
+        second.say("resume", **resume_of(accepted, ids))
+        _, rest, _, (verb, body) = second.read()
+    assert (rest, verb, body["code"]) == ([], "failed", "stream_mismatch")
+    mesh.assert_empty()
+
+
+@pytest.mark.parametrize("after", [1, 60])
+def test_our_client_does_it_by_itself(mesh, after):
+    undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=53)
+    killed = []
+    with mesh.client(retries=5) as client:
+        stream = client.generate(QUESTION, max_tokens=TOKENS, seed=53)
+        interrupt = Interrupt(after, lambda request: killed.append(mesh.kill("admission")))
+        for piece in stream:
+            interrupt.saw(len(stream.ids), stream.request)
+        assert (stream.ids, stream.text) == undisturbed[:2]
+    mesh.wait_reborn(killed[0])
+    mesh.assert_empty()
+
+
+def test_many_streams_of_our_client_go_on(mesh):
+    undisturbed = {seed: ask_zmq(mesh, QUESTION, max_tokens=60, seed=seed)[0] for seed in range(8)}
+    answers, begun = {}, threading.Barrier(9)
+
+    def ask(seed):
+        with mesh.client(retries=5) as client:
+            stream = client.generate(QUESTION, max_tokens=60, seed=seed)
+            interrupt = Interrupt(5, lambda request: begun.wait(60))
+            for _ in stream:
+                interrupt.saw(len(stream.ids), stream.request)
+            answers[seed] = (stream.ids, stream.text)
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    begun.wait(60)
+    killed = mesh.kill("admission")
+    for thread in threads:
+        thread.join()
+    assert answers == {seed: answer[:2] for seed, answer in undisturbed.items()}
+    mesh.wait_reborn(killed)
+    mesh.assert_empty()
+
+
+def sse(connection):
+    """(id, data) of each event, as they come; ends with the connection."""
+    event_id = None
+    with contextlib.suppress(http.client.HTTPException, ConnectionError):
+        for line in connection:
+            if line.startswith(b"id: "):
+                event_id = line[4:].strip().decode()
+            elif line.startswith(b"data: "):
+                yield event_id, line[6:].strip()
+
+
+def text_of(chunk):
+    return "".join(choice["delta"].get("content") or "" for choice in chunk["choices"])
+
+
+@pytest.mark.parametrize("after", [2, 40])
+def test_server_sent_events_go_on_behind_the_last_id(mesh, after):
+    undisturbed, _ = ask_http(mesh, QUESTION, max_tokens=TOKENS, seed=54)
+    connection = http.client.HTTPConnection("127.0.0.1", mesh.base, timeout=PATIENCE_S)
+    connection.request("POST", "/v1/chat/completions",
+                       json.dumps(question(seed=54, stream=True, model="default")))
+    text, last_id, request, killed = "", None, None, None
+    for count, (event_id, data) in enumerate(sse(connection.getresponse())):
+        chunk = json.loads(data)
+        text, last_id = text + text_of(chunk), event_id
+        request = chunk["id"].removeprefix("chatcmpl-")
+        if count == after and killed is None:
+            killed = mesh.kill("admission")
+    connection.close()
+    mesh.wait_reborn(killed)
+    status, headers, body = mesh.http("GET", f"/v1/aorta/requests/{request}/stream",
+                                      headers={"Last-Event-ID": last_id})
+    assert status == 200, body
+    chunks = [line[6:] for line in body.splitlines() if line.startswith("data: ")]
+    assert chunks.pop() == "[DONE]"
+    assert text + "".join(text_of(json.loads(chunk)) for chunk in chunks) == undisturbed[0]
+    mesh.assert_empty()
+
+
+def test_the_same_key_finds_the_same_answer(mesh):
+    body = question(seed=55, idempotency_key="once")
+    with Raw(mesh.zmq_address) as first:
+        first.say("generate", **body)
+        accepted, ids, _, _ = first.read(10)
+        killed = mesh.kill("admission")
+    mesh.wait_reborn(killed)
+    undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=55)
+    for _ in ("running", "finished"):
+        with Raw(mesh.zmq_address) as again:
+            again.say("generate", **body)
+            same, ids, text, end = again.read()
+        assert same["request"] == accepted["request"]
+        assert_undisturbed(mesh, undisturbed, ids, text, end)
+    with Raw(mesh.zmq_address) as other:
+        other.say("generate", **{**body, "max_tokens": 3})
+        verb, body = other.hear()
+    assert (verb, body["status"], body["code"]) == ("rejected", 409, "idempotency_conflict")
+
+
+def test_what_is_to_finish_finishes_without_a_client(mesh):
+    undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=56)
+    with Raw(mesh.zmq_address) as first:
+        first.say("generate", **question(seed=56, aorta={"on_disconnect": "finish"}))
+        accepted, _, _, _ = first.read(10)
+        killed = mesh.kill("admission")
+    mesh.wait_reborn(killed)
+    deadline = time.monotonic() + PATIENCE_S
+    while mesh.request(accepted["request"])["state"] != "length":
+        assert time.monotonic() < deadline, mesh.request(accepted["request"])
+    with Raw(mesh.zmq_address) as second:
+        second.say("resume", request=accepted["request"], next_index=0)
+        _, ids, text, end = second.read()
+    assert_undisturbed(mesh, undisturbed, ids, text, end)
+
+
+def test_choices_and_log_probabilities_go_on(mesh):
+    def ask(**arguments):
+        killed = []
+        with mesh.client(**arguments) as client:
+            stream = client.generate(QUESTION, max_tokens=60, seed=57, n=3, logprobs=True)
+            interrupt = Interrupt(20, lambda request: killed.append(mesh.kill("admission")))
+            for _ in stream:
+                if arguments:
+                    interrupt.saw(len(stream.ids), stream.request)
+            return [(one.ids, one.text, one.logprobs) for one in stream.choices], killed
+
+    undisturbed, _ = ask()
+    disturbed, killed = ask(retries=5)
+    assert disturbed == undisturbed
+    mesh.wait_reborn(killed[0])
+    mesh.assert_empty()
+
+
+def test_a_request_that_is_carried_goes_on_at_another_admission(mesh):
+    """The first one is not killed here but left: it still thinks that it owns the request."""
+    undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=58)
+    base = meshes.free_port_base()
+    with open(mesh.folder / "second.log", "ab") as log:
+        second = subprocess.Popen(
+            [BINARY, "serve", "admission", "--name", "admission-2", "--model", "fake",
+             "--port-base", str(base), "--set", f"mesh.state_folder={mesh.state}"],
+            env=mesh.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        mesh.wait_ready("admission-2")
+        ask = question(seed=58)
+        with Raw(mesh.zmq_address) as first, Raw(f"tcp://127.0.0.1:{base + 1}") as other:
+            first.say("generate", **ask)
+            accepted, ids, text, _ = first.read(20)
+            other.say("resume", **resume_of(accepted, ids))
+            assert other.hear()[1]["code"] == "request_not_found"
+            other.say("resume", **resume_of(accepted, ids, generate=ask, seed=accepted["seed"]))
+            again, rest, more, end = other.read()
+        assert again["request"] == accepted["request"] and again["life"] > accepted["life"]
+        assert_undisturbed(mesh, undisturbed, ids + rest, text + more, end)
+
+        addresses = [mesh.zmq_address, f"tcp://127.0.0.1:{base + 1}"]
+        with aorta.Client(addresses, silence_s=PATIENCE_S) as client:
+            killed = []
+            stream = client.generate(QUESTION, max_tokens=TOKENS, seed=58)
+            interrupt = Interrupt(20, lambda request: killed.append(mesh.kill("admission")))
+            for _ in stream:
+                interrupt.saw(len(stream.ids), stream.request)
+            assert (stream.ids, stream.text) == undisturbed[:2]
+        mesh.wait_reborn(killed[0])
+        mesh.assert_empty()
+    finally:
+        second.terminate()
+        assert second.wait(PATIENCE_S) == 0
+
+
+def test_the_journal_keeps_nothing_of_what_is_over():
+    with meshes.Mesh(executors=1, sets={"admission.retain_ms": 0}) as mesh:
+        for seed in range(5):
+            ask_zmq(mesh, QUESTION, max_tokens=5, seed=seed)
+        mesh.stop()
+        with contextlib.closing(sqlite3.connect(journal_of(mesh))) as journal:
+            assert journal.execute("SELECT count(*) FROM requests").fetchone() == (0,)
+            assert journal.execute("SELECT count(*) FROM choices").fetchone() == (0,)
+        for file in journal_of(mesh).parent.iterdir():
+            assert file.stat().st_mode & 0o777 == 0o600
+        assert journal_of(mesh).parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.fixture
+def full_disk():
+    """A small file system of its own, and how to fill it."""
+    folder = pathlib.Path(meshes.tempfile.mkdtemp(prefix="aorta-disk-"))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder],
+                             capture_output=True, text=True)
+    if mounted.returncode != 0:
+        folder.rmdir()
+        pytest.skip(f"nothing can be mounted here: {mounted.stderr}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+    folder.rmdir()
+
+
+def test_a_full_disk_refuses_and_harms_nothing_else(full_disk):
+    settings = {"journal.folder": full_disk / "journal", "engine.fake_step_us": 4000}
+    with meshes.Mesh(executors=1, sets=settings) as mesh:
+        undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=61)
+        filler = full_disk / "filler"
+        with Raw(mesh.zmq_address) as running, mesh.client() as client:
+            running.say("generate", **question(seed=61))
+            accepted, ids, text, _ = running.read(5)
+            with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+            refused = None
+            for _ in range(100):  # what the file has room for already is still taken
+                try:
+                    client.generate("Now?" * 200, max_tokens=1).read()
+                except aorta.Rejected as rejected:
+                    refused = rejected
+                    break
+            assert (refused.status, refused.reason) == (503, "journal_unavailable")
+            assert "disk is full" in str(refused) and refused.retry_after > 0
+            _, rest, more, end = running.read()  # what runs, runs on
+            assert (ids + rest, text + more) == undisturbed[:2]
+            filler.unlink()
+            assert client.generate("And now?", max_tokens=3).read()
+        mesh.assert_empty()
+
+
+def test_a_journal_that_cannot_be_made_refuses_until_it_can(tmp_path):
+    blocker = tmp_path / "blocker"
+    blocker.write_text("a file where a folder is to be")
+    with meshes.Mesh(executors=1, sets={"journal.folder": blocker / "journal"}) as mesh:
+        with mesh.client() as client:
+            with pytest.raises(aorta.Rejected, match="The journal cannot be written"):
+                client.generate("Now?", max_tokens=1)
+            blocker.unlink()
+            (blocker / "journal").mkdir(parents=True)
+            deadline = time.monotonic() + PATIENCE_S
+            while True:
+                try:
+                    assert client.generate("And now?", max_tokens=3).read()
+                    break
+                except aorta.Rejected:
+                    assert time.monotonic() < deadline
+        mesh.assert_empty()
+
+
+def test_a_damaged_journal_is_set_aside_aloud():
+    with meshes.Mesh(executors=1) as mesh:
+        ask_zmq(mesh, QUESTION, max_tokens=5, seed=1)
+        mesh.stop()
+        journal_of(mesh).write_bytes(b"no database at all" * 1000)
+        mesh.start()
+        ask_zmq(mesh, QUESTION, max_tokens=5, seed=1)
+        assert pathlib.Path(f"{journal_of(mesh)}.damaged").exists()
+        log = (mesh.state / "logs" / "admission.log").read_text()
+        assert "the journal is damaged" in log and "cannot be resumed" in log
+
+
+def test_a_newer_journal_is_not_touched():
+    with meshes.Mesh(executors=1) as mesh:
+        mesh.stop()
+        with contextlib.closing(sqlite3.connect(journal_of(mesh))) as journal:
+            journal.execute("PRAGMA user_version=99")
+        before = journal_of(mesh).read_bytes()
+        done = subprocess.run(
+            [BINARY, "serve", "admission", "--model", "fake", "--port-base", str(mesh.base)],
+            env=mesh.environment, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert done.returncode == BAD_CONFIGURATION
+        assert "written by a newer aorta" in done.stderr
+        assert journal_of(mesh).read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_real_model_too(demo_mesh):
+    ask = {"max_tokens": 80, "seed": 71, "temperature": 0.8}
+    undisturbed, _ = ask_zmq(demo_mesh, QUESTION, **ask)
+    killed = []
+    with demo_mesh.client(retries=5) as client:
+        stream = client.generate(QUESTION, **ask)
+        interrupt = Interrupt(30, lambda request: killed.append(demo_mesh.kill("admission")))
+        for _ in stream:
+            interrupt.saw(len(stream.ids), stream.request)
+        assert (stream.ids, stream.text) == undisturbed[:2]
+    demo_mesh.wait_reborn(killed[0])
+    demo_mesh.assert_empty()
