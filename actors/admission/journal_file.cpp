@@ -156,6 +156,7 @@ namespace {
 
 // What SQLite makes beside the file has its mode.
 Result<void> make_private(const std::string& path) {
+  ::mkdir(std::filesystem::path(path).parent_path().c_str(), 0700);  // it may have gone
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) {
     const ErrorCode code = errno == ENOSPC ? ErrorCode::resource_exhausted : ErrorCode::io;

@@ -20,9 +20,9 @@ struct sqlite3;
 namespace aorta::admission {
 
 struct JournalFileOptions {
-  std::string path;                     // its folder exists and is private
-  Incarnation owner;                    // this life of the admission
-  bool sync_each = false;               // a write is on the disk when it is done
+  std::string path;                      // its folder is made if it is missing
+  Incarnation owner;                     // this life of the admission
+  bool sync_each = false;                // a write is on the disk when it is done
   std::uint64_t max_bytes = 256u << 20;  // of the file; beyond it writes fail
 };
 

@@ -55,7 +55,7 @@ class Audit {
     const auto& f = balance_.figures;
     const auto value = [&](const char* key) { return f.contains(key) ? f.at(key) : 0; };
     equal(value("accepted") + value("recovered"), value("ended") + value("open"),
-          "requests accepted by admissions or recovered", "ended or open there");
+          "requests accepted by admissions", "ended or open there");
     equal(value("running"), value("placed"), "requests running on executors",
           "placed by admissions");
     equal(value("scheduler_placed"), value("placed"), "requests placed by the scheduler",

@@ -4,7 +4,9 @@ along, brings the rest of each, and nothing else."""
 import contextlib
 import http.client
 import json
+import os
 import pathlib
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -24,6 +26,28 @@ from aorta.answers import delivered_hash
 QUESTION = "Tell me a long story about a heart."
 TOKENS = 120
 BAD_CONFIGURATION = 78
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    """Slower than others' meshes: an answer takes a while longer than a death."""
+    with meshes.Mesh(executors=2, sets={"engine.fake_step_us": 10000}) as running:
+        yield running
+
+
+class Victim:
+    """A process that dies at once when it is to: it was looked up before."""
+
+    def __init__(self, mesh, name="admission"):
+        self.mesh, self.process, self.dead = mesh, mesh.find(name), False
+
+    def kill(self, *_):
+        os.kill(self.process["pid"], signal.SIGKILL)
+        self.dead = True
+
+    def wait_reborn(self):
+        assert self.dead, "it was to die in the middle of an answer"
+        self.mesh.wait_reborn(self.process)
 
 
 class Raw:
@@ -88,11 +112,12 @@ def assert_undisturbed(mesh, undisturbed, ids, text, end):
 @pytest.mark.parametrize("after", [1, 20, 100])
 def test_a_stream_goes_on_at_the_restarted_admission(mesh, after):
     undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=51)
+    victim = Victim(mesh)
     with Raw(mesh.zmq_address) as first:
         first.say("generate", **question(seed=51))
         accepted, ids, text, _ = first.read(after)
-        killed = mesh.kill("admission")
-    mesh.wait_reborn(killed)
+        victim.kill()
+    victim.wait_reborn()
     with Raw(mesh.zmq_address) as second:
         second.say("resume", **resume_of(accepted, ids))
         again, rest, more, end = second.read()
@@ -101,11 +126,12 @@ def test_a_stream_goes_on_at_the_restarted_admission(mesh, after):
 
 
 def test_what_was_delivered_must_be_what_is_generated_again(mesh):
+    victim = Victim(mesh)
     with Raw(mesh.zmq_address) as first:
         first.say("generate", **question(seed=52))
         accepted, ids, _, _ = first.read(20)
-        killed = mesh.kill("admission")
-    mesh.wait_reborn(killed)
+        victim.kill()
+    victim.wait_reborn()
     ids[7] += 1
     with Raw(mesh.zmq_address) as second:
         second.say("resume", **resume_of(accepted, ids))
@@ -117,20 +143,20 @@ def test_what_was_delivered_must_be_what_is_generated_again(mesh):
 @pytest.mark.parametrize("after", [1, 60])
 def test_our_client_does_it_by_itself(mesh, after):
     undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=53)
-    killed = []
+    victim = Victim(mesh)
     with mesh.client(retries=5) as client:
         stream = client.generate(QUESTION, max_tokens=TOKENS, seed=53)
-        interrupt = Interrupt(after, lambda request: killed.append(mesh.kill("admission")))
+        interrupt = Interrupt(after, victim.kill)
         for piece in stream:
             interrupt.saw(len(stream.ids), stream.request)
         assert (stream.ids, stream.text) == undisturbed[:2]
-    mesh.wait_reborn(killed[0])
+    victim.wait_reborn()
     mesh.assert_empty()
 
 
 def test_many_streams_of_our_client_go_on(mesh):
     undisturbed = {seed: ask_zmq(mesh, QUESTION, max_tokens=60, seed=seed)[0] for seed in range(8)}
-    answers, begun = {}, threading.Barrier(9)
+    answers, begun, victim = {}, threading.Barrier(9), Victim(mesh)
 
     def ask(seed):
         with mesh.client(retries=5) as client:
@@ -144,11 +170,11 @@ def test_many_streams_of_our_client_go_on(mesh):
     for thread in threads:
         thread.start()
     begun.wait(60)
-    killed = mesh.kill("admission")
+    victim.kill()
     for thread in threads:
         thread.join()
     assert answers == {seed: answer[:2] for seed, answer in undisturbed.items()}
-    mesh.wait_reborn(killed)
+    victim.wait_reborn()
     mesh.assert_empty()
 
 
@@ -173,15 +199,15 @@ def test_server_sent_events_go_on_behind_the_last_id(mesh, after):
     connection = http.client.HTTPConnection("127.0.0.1", mesh.base, timeout=PATIENCE_S)
     connection.request("POST", "/v1/chat/completions",
                        json.dumps(question(seed=54, stream=True, model="default")))
-    text, last_id, request, killed = "", None, None, None
+    text, last_id, request, victim = "", None, None, Victim(mesh)
     for count, (event_id, data) in enumerate(sse(connection.getresponse())):
         chunk = json.loads(data)
         text, last_id = text + text_of(chunk), event_id
         request = chunk["id"].removeprefix("chatcmpl-")
-        if count == after and killed is None:
-            killed = mesh.kill("admission")
+        if count == after:
+            victim.kill()
     connection.close()
-    mesh.wait_reborn(killed)
+    victim.wait_reborn()
     status, headers, body = mesh.http("GET", f"/v1/aorta/requests/{request}/stream",
                                       headers={"Last-Event-ID": last_id})
     assert status == 200, body
@@ -193,11 +219,12 @@ def test_server_sent_events_go_on_behind_the_last_id(mesh, after):
 
 def test_the_same_key_finds_the_same_answer(mesh):
     body = question(seed=55, idempotency_key="once")
+    victim = Victim(mesh)
     with Raw(mesh.zmq_address) as first:
         first.say("generate", **body)
         accepted, ids, _, _ = first.read(10)
-        killed = mesh.kill("admission")
-    mesh.wait_reborn(killed)
+        victim.kill()
+    victim.wait_reborn()
     undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=55)
     for _ in ("running", "finished"):
         with Raw(mesh.zmq_address) as again:
@@ -213,11 +240,12 @@ def test_the_same_key_finds_the_same_answer(mesh):
 
 def test_what_is_to_finish_finishes_without_a_client(mesh):
     undisturbed, _ = ask_zmq(mesh, QUESTION, max_tokens=TOKENS, seed=56)
+    victim = Victim(mesh)
     with Raw(mesh.zmq_address) as first:
         first.say("generate", **question(seed=56, aorta={"on_disconnect": "finish"}))
         accepted, _, _, _ = first.read(10)
-        killed = mesh.kill("admission")
-    mesh.wait_reborn(killed)
+        victim.kill()
+    victim.wait_reborn()
     deadline = time.monotonic() + PATIENCE_S
     while mesh.request(accepted["request"])["state"] != "length":
         assert time.monotonic() < deadline, mesh.request(accepted["request"])
@@ -229,19 +257,18 @@ def test_what_is_to_finish_finishes_without_a_client(mesh):
 
 def test_choices_and_log_probabilities_go_on(mesh):
     def ask(**arguments):
-        killed = []
         with mesh.client(**arguments) as client:
             stream = client.generate(QUESTION, max_tokens=60, seed=57, n=3, logprobs=True)
-            interrupt = Interrupt(20, lambda request: killed.append(mesh.kill("admission")))
+            interrupt = Interrupt(20, victim.kill)
             for _ in stream:
                 if arguments:
                     interrupt.saw(len(stream.ids), stream.request)
-            return [(one.ids, one.text, one.logprobs) for one in stream.choices], killed
+            return [(one.ids, one.text, one.logprobs) for one in stream.choices]
 
-    undisturbed, _ = ask()
-    disturbed, killed = ask(retries=5)
-    assert disturbed == undisturbed
-    mesh.wait_reborn(killed[0])
+    victim = Victim(mesh)
+    undisturbed = ask()
+    assert ask(retries=5) == undisturbed
+    victim.wait_reborn()
     mesh.assert_empty()
 
 
@@ -269,13 +296,13 @@ def test_a_request_that_is_carried_goes_on_at_another_admission(mesh):
 
         addresses = [mesh.zmq_address, f"tcp://127.0.0.1:{base + 1}"]
         with aorta.Client(addresses, silence_s=PATIENCE_S) as client:
-            killed = []
+            victim = Victim(mesh)
             stream = client.generate(QUESTION, max_tokens=TOKENS, seed=58)
-            interrupt = Interrupt(20, lambda request: killed.append(mesh.kill("admission")))
+            interrupt = Interrupt(20, victim.kill)
             for _ in stream:
                 interrupt.saw(len(stream.ids), stream.request)
             assert (stream.ids, stream.text) == undisturbed[:2]
-        mesh.wait_reborn(killed[0])
+        victim.wait_reborn()
         mesh.assert_empty()
     finally:
         second.terminate()
@@ -344,7 +371,7 @@ def test_a_journal_that_cannot_be_made_refuses_until_it_can(tmp_path):
             with pytest.raises(aorta.Rejected, match="The journal cannot be written"):
                 client.generate("Now?", max_tokens=1)
             blocker.unlink()
-            (blocker / "journal").mkdir(parents=True)
+            blocker.mkdir()
             deadline = time.monotonic() + PATIENCE_S
             while True:
                 try:
@@ -385,12 +412,12 @@ def test_a_newer_journal_is_not_touched():
 def test_the_real_model_too(demo_mesh):
     ask = {"max_tokens": 80, "seed": 71, "temperature": 0.8}
     undisturbed, _ = ask_zmq(demo_mesh, QUESTION, **ask)
-    killed = []
+    victim = Victim(demo_mesh)
     with demo_mesh.client(retries=5) as client:
         stream = client.generate(QUESTION, **ask)
-        interrupt = Interrupt(30, lambda request: killed.append(demo_mesh.kill("admission")))
+        interrupt = Interrupt(30, victim.kill)
         for _ in stream:
             interrupt.saw(len(stream.ids), stream.request)
         assert (stream.ids, stream.text) == undisturbed[:2]
-    demo_mesh.wait_reborn(killed[0])
+    victim.wait_reborn()
     demo_mesh.assert_empty()

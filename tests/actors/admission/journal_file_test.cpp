@@ -218,6 +218,12 @@ TEST_F(JournalFileTest, DropsARecordThatCannotBeRead) {
   EXPECT_EQ(unreadable_, 0u);
 }
 
+TEST_F(JournalFileTest, MakesItsFolder) {
+  JournalFileOptions missing = options();
+  missing.path = dir_.file("journal/admission.sqlite");
+  EXPECT_TRUE(JournalFile::open(missing).ok());
+}
+
 TEST_F(JournalFileTest, CannotBeOpenedWhereNothingCanBeWritten) {
   JournalFileOptions nowhere = options();
   nowhere.path = dir_.file("no/such/folder.sqlite");

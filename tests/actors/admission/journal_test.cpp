@@ -155,6 +155,7 @@ TEST(Journal, TheNextLifeGoesOnBehindWhatWasDelivered) {
   Life h(journal);
   EXPECT_EQ(h.outcome.known, 1u);
   h.join(e1);
+  h.advance(100);
   EXPECT_TRUE(h.last<mesh::AdmissionBeat>().open.empty());  // nobody reads it
   h.resume_at(2, 4, "hell");
   EXPECT_EQ(h.events<Accepted>(2).at(0).life, 1u);

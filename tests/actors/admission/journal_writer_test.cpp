@@ -121,14 +121,16 @@ TEST_F(JournalWriterTest, OpensAsSoonAsItCanAndTellsWhatWasThere) {
     auto before = writer(options(), file());
     before->add({write_of(7)});
   }
-  const std::string folder = fs::path(options().file.path).parent_path();
-  fs::rename(folder, folder + ".away");
+  const std::string path = options().file.path;
+  fs::rename(path, path + ".away");
+  fs::create_directory(path);  // nothing can be opened here
   written_.clear();
   auto journal = writer(options(2), nullptr);
   journal->add({write_of(1), JournalErase{id(5)}});
   ASSERT_TRUE(until([&] { return failed_.size() == 1; }));
   EXPECT_FALSE(opened_);
-  fs::rename(folder + ".away", folder);
+  fs::remove(path);
+  fs::rename(path + ".away", path);
   ASSERT_TRUE(until([&] { return opened_.has_value(); }));
   ASSERT_EQ(opened_->size(), 1u);
   EXPECT_EQ(opened_->at(0).record.request, id(7));

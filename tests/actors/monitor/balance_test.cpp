@@ -50,6 +50,13 @@ TEST(Balance, AddsUpFigures) {
   EXPECT_EQ(balance.figures.at("executors"), 2);
 }
 
+TEST(Balance, CountsWhatAnEarlierLifeHadAccepted) {
+  auto replies = balanced();
+  replies["admission"]["accepted"] = 5;
+  replies["admission"]["recovered"] = 2;
+  EXPECT_TRUE(check_balance(replies, {}).problems.empty());
+}
+
 // One change to what balances, and the sentence it must bring.
 struct Imbalance {
   std::string name, service, pointer;
