@@ -171,7 +171,8 @@ void Admission::hold(ConnectionId connection, bool held, TimePoint now, mesh::Ou
   const std::set<RequestId> requests = it->second.requests;  // publishing unlinks the ended
   if (requests.empty()) connections_.erase(it);
   for (const RequestId id : requests) {
-    if (Request* request = table_.find(id)) publish(*request);
+    Request* request = table_.find(id);
+    if (request != nullptr && publish(*request)) lost_its_clients(*request, now, out);
   }
   settle(now, out);
 }
