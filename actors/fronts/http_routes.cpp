@@ -76,7 +76,7 @@ bool is_plain(std::string_view text) {
 }
 
 RequestId id_of(const admission::GenerateRequest& call) { return call.id; }
-RequestId id_of(const ResumeCall& call) { return call.request; }
+RequestId id_of(const admission::ResumeRequest& call) { return call.request; }
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
