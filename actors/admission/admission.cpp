@@ -143,7 +143,6 @@ void Admission::on_alarm(Request& request, TimePoint now, mesh::Outbox& out) {
   if (request.phase() == Phase::ended) return forget(request);
   if (now >= request.deadline) return end(request, {.finish_reason = "timeout"}, now, out);
   if (const auto* parked = std::get_if<Parked>(&request.state); parked && now >= parked->until) {
-    if (over_before(request)) return drop_over(request, now, out);
     return end(request, {.finish_reason = "cancelled"}, now, out);
   }
   if (Placed* placed = request.placed(); placed && now >= placed->join_by) {

@@ -142,8 +142,7 @@ class Admission final : public mesh::Service {
   void note_numerics(const Request& request, const std::string& numerics_id);
   void note_end(const Request& request, TimePoint now);
   void erase_record(const Request& first);
-  bool over_before(const Request& request) const;
-  void drop_over(const Request& request, TimePoint now, mesh::Outbox& out);
+  void revive(Request& request);
   Verdict journal_verdict(const std::string& reason) const;
   void release_held(TimePoint now, mesh::Outbox& out);
   void reject(ConnectionId connection, Rejected rejected);

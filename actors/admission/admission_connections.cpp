@@ -93,7 +93,7 @@ void Admission::take_over(const Request& first, std::uint32_t life, TimePoint no
   for (Request* choice : table_.choices_of(first)) {
     choice->begun_anew = true;
     const Phase phase = choice->phase();
-    if (phase == Phase::ended) continue;
+    if (phase == Phase::ended && !choice->dormant()) continue;
     leave_executor(*choice, out);
     choice->epoch = first_epoch(taken_over(life));
     if (phase != Phase::queued && phase != Phase::placed) continue;

@@ -21,7 +21,8 @@ void Admission::attach(ConnectionId connection, const std::vector<Cursor>& curso
                        const Request& first, TimePoint now, mesh::Outbox& out) {
   const auto choices = table_.choices_of(first);
   const auto parked = [](const Request* choice) { return choice->phase() == Phase::parked; };
-  if (draining_ && std::any_of(choices.begin(), choices.end(), parked)) {
+  const auto rests = [&](const Request* choice) { return parked(choice) || choice->dormant(); };
+  if (draining_ && std::any_of(choices.begin(), choices.end(), rests)) {
     return reject_verdict(connection, first.id, draining_verdict());
   }
   bool agreed = true;
@@ -43,6 +44,7 @@ void Admission::attach(ConnectionId connection, const std::vector<Cursor>& curso
   if (!first.accepted()) return;
   emit_accepted(connection, first);
   for (Request* choice : choices) {
+    if (choice->dormant()) revive(*choice);
     if (parked(choice)) unpark(*choice, now, out);
     publish(*choice);
     table_.set_alarm(*choice, wake(*choice));
@@ -130,9 +132,12 @@ void Admission::emit_accepted(ConnectionId connection, const Request& first) {
 }
 
 void Admission::emit_ending(ConnectionId connection, const Request& request) {
-  const Outcome& outcome = *request.ledger.outcome();
+  const Outcome& outcome =
+      request.dormant() ? request.ended_before->outcome : *request.ledger.outcome();
   if (outcome.failed()) return emit_failed(connection, request, outcome);
-  emit(connection, Done{request.public_id(), outcome.finish_reason, request.ledger.usage(),
+  Usage usage = request.ledger.usage();
+  if (request.dormant()) usage.completion_tokens = request.ended_before->tokens.value;
+  emit(connection, Done{request.public_id(), outcome.finish_reason, usage,
                         epochs_of(request.epoch), request.same_numerics, request.choice()});
 }
 

@@ -112,7 +112,7 @@ void Admission::bring_back(JournalEntry entry, std::shared_ptr<const engine::Tex
       parked_until = std::max(parked_until, ending.at + milliseconds(options_.retain_ms));
     }
   }
-  unclaimed_.push_back(first->id);
+  if (!over) unclaimed_.push_back(first->id);
   const bool runs = first->on_disconnect == OnDisconnect::finish && !over;
   for (std::uint32_t choice = choices; choice-- > 0;) {  // the first one last: it is copied
     auto one = choice == 0 ? std::move(first) : another_choice(*first, choice);
@@ -122,8 +122,14 @@ void Admission::bring_back(JournalEntry entry, std::shared_ptr<const engine::Tex
     for (const JournalEnding& ending : entry.endings) {
       if (ending.choice == choice) one->ended_before = {ending.outcome, ending.tokens};
     }
+    if (over) one->state = Ended{};
     Request& added = table_.add(std::move(one));
     shedding_.entered(added);
+    if (over) {
+      enter(added, Ended{parked_until});
+      table_.retain(added);
+      continue;
+    }
     ++tally_.recovered;
     runs ? begin_epoch(added) : enter(added, Parked{parked_until});
   }
@@ -142,18 +148,11 @@ void Admission::make_room(std::uint32_t choices, TimePoint now, mesh::Outbox& ou
   }
 }
 
-bool Admission::over_before(const Request& request) const {
-  const auto choices = table_.choices_of(request);
-  return std::all_of(choices.begin(), choices.end(), [](const Request* choice) {
-    return choice->ended_before && choice->phase() == Phase::parked;
-  });
-}
-
-// It had ended in an earlier life, and nobody has asked for it since.
-void Admission::drop_over(const Request& request, TimePoint now, mesh::Outbox& out) {
-  const auto choices = table_.choices_of(request);
-  for (Request* choice : choices) end(*choice, choice->ended_before->outcome, now, out);
-  forget(*choices.front());
+// Somebody asks for what had ended: it is generated again.
+void Admission::revive(Request& request) {
+  table_.release(request);
+  ++tally_.recovered;
+  enter(request, Parked{});
 }
 
 }  // namespace aorta::admission

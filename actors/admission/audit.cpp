@@ -76,6 +76,10 @@ AuditRecord record_of(const Request& request) {
                      .tokens = request.ledger.next().value,
                      .epoch = request.epoch,
                      .epochs = request.epochs};
+  if (request.dormant()) {
+    record.state = request.ended_before->outcome.name();
+    record.tokens = request.ended_before->tokens.value;
+  }
   if (const auto& outcome = request.ledger.outcome()) {
     record.state = outcome->name();
     record.code = outcome->code;

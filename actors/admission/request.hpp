@@ -119,6 +119,8 @@ struct Request {
     if (phase() == Phase::queued || (placed() && !placed()->heard)) return true;
     return placed() && begun_anew && ledger.someone_is_ahead();
   }
+  // It had ended in an earlier life, and nobody has asked for it since: there is only its record.
+  bool dormant() const { return phase() == Phase::ended && !ledger.outcome(); }
   bool cut_at_once() const {
     return ended_before && ended_before->cut() && ended_before->tokens <= ledger.next();
   }

@@ -43,11 +43,15 @@ void RequestTable::erase(RequestId id) {
   set_alarm(request, never);
   set_active(request, false);
   if (!request.idempotency_key.empty()) keys_.erase({request.tenant, request.idempotency_key});
-  if (auto bytes = retained_bytes_by_id_.find(id); bytes != retained_bytes_by_id_.end()) {
+  release(request);
+  requests_.erase(it);
+}
+
+void RequestTable::release(const Request& ended) {
+  if (auto bytes = retained_bytes_by_id_.find(ended.id); bytes != retained_bytes_by_id_.end()) {
     retained_bytes_ -= bytes->second;
     retained_bytes_by_id_.erase(bytes);
   }
-  requests_.erase(it);
   while (!retained_order_.empty() && !retained_bytes_by_id_.contains(retained_order_.front())) {
     retained_order_.pop_front();
   }

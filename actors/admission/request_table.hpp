@@ -36,6 +36,7 @@ class RequestTable {
   Request* take_alarm(TimePoint now);  // one that is due; its alarm is off then
 
   void retain(Request& ended);
+  void release(const Request& ended);  // it goes on
   // The one to forget first while the ended are more than the limits allow.
   Request* surplus();
   std::size_t retained() const { return retained_bytes_by_id_.size(); }

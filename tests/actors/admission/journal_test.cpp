@@ -269,14 +269,29 @@ TEST(Journal, AFinishedAnswerIsReplayedAndEndsOnce) {
     h.keep();
   }
   {
-    Life h(journal);  // nobody asks: it is forgotten as it would have been, without another end
-    h.advance(59'999);
-    EXPECT_EQ(h.core.audit().find("\"stop\":1"), std::string::npos);
-    h.advance(2);
-    h.keep();
-    EXPECT_EQ(journal.size(), 0u);
+    Life h(journal);  // it is as over as it was: open for nobody
+    EXPECT_NE(h.core.audit().find("\"parked\":0"), std::string::npos);
+    EXPECT_NE(h.core.audit().find("\"retained\":1"), std::string::npos);
+    h.cancel(3, 1);
+    EXPECT_EQ(h.ending(3), "stop");
+    EXPECT_EQ(h.events<Done>(3).at(0).usage.completion_tokens, 7u);
+    h.join(e1);
+    h.resume_at(2, 5, "hello");
+    h.from_scheduler(mesh::Placed{key_of(reborn(1)), e1});
+    h.tokens(e1, key_of(reborn(1)), 0, "hello!", Finish::stop);
+    EXPECT_EQ(h.text(2), "!");
+    EXPECT_EQ(h.ending(2), "stop");
     EXPECT_TRUE(h.balanced());
+    h.keep();
   }
+  Life h(journal);  // nobody asks: it is forgotten without another end
+  h.advance(59'999);
+  EXPECT_EQ(journal.size(), 1u);
+  h.advance(2);
+  h.keep();
+  EXPECT_EQ(journal.size(), 0u);
+  EXPECT_EQ(h.core.audit().find("\"stop\":1"), std::string::npos);
+  EXPECT_TRUE(h.balanced());
 }
 
 TEST(Journal, WhatWasCancelledEndsThereAgain) {
