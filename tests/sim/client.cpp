@@ -150,6 +150,10 @@ void Client::on_delta(const admission::Delta& delta) {
   reading.ids.insert(reading.ids.end(), delta.ids.begin(), delta.ids.end());
   reading.reasoning += delta.reasoning;
   reading.text += delta.text;
+  if (delta.ids.empty()) {
+    reading.end_reasoning += delta.reasoning.size();
+    reading.end_text += delta.text.size();
+  }
   compare(reading);
   compare_logprobs(reading.expected, delta);
   if (received() >= plan_.after_tokens) show_habit();
@@ -262,13 +266,15 @@ void Client::ask_again() {
   });
 }
 
-// Where it was. The end of a choice that had ended is told again.
+// Where it was. The end of a choice that had ended is told again, with what only that released.
 void Client::reconnect() {
   if (plan_.habit == Habit::repeats) return ask_again();
   accepted_ = false;
   std::vector<TokenIndex> next;
   for (Reading& reading : readings_) {
     reading.outcome.clear();
+    reading.reasoning.resize(reading.reasoning.size() - std::exchange(reading.end_reasoning, 0));
+    reading.text.resize(reading.text.size() - std::exchange(reading.end_text, 0));
     next.push_back(TokenIndex{static_cast<std::uint32_t>(reading.ids.size())});
   }
   tell("resumes at " + admission_->name());

@@ -51,6 +51,7 @@ class Client {
     Expected expected;
     std::vector<TokenId> ids;
     std::string reasoning, text;
+    std::size_t end_reasoning = 0, end_text = 0;  // bytes of it that only the end released
     std::uint32_t epochs = 0;
     std::string outcome;
   };
