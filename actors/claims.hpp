@@ -14,7 +14,7 @@ namespace aorta::actors {
 struct Claims {
   struct Admission {
     std::string name;
-    std::uint64_t accepted = 0, ended = 0, open = 0;
+    std::uint64_t accepted = 0, ended = 0, open = 0;  // accepted: or known again from its journal
   };
   struct Open {  // a request that has not ended
     mesh::RequestKey key;

@@ -34,7 +34,9 @@ void Admission::claim(actors::Claims& claims, TimePoint now) const {
     claims.open.push_back({request->key(), name, placed ? placed->executor.name : std::string(),
                            now - request->arrived, phase == Phase::parked});
   }
-  claims.admissions.push_back({name, tally_.accepted, tally_.ended_in_all(), open});
+  // What an earlier life had accepted is this one's to end.
+  claims.admissions.push_back(
+      {name, tally_.accepted + tally_.recovered, tally_.ended_in_all(), open});
 }
 
 const std::string& Admission::name_of_model(const std::string& asked) const {
