@@ -56,6 +56,8 @@ struct SchedulerOptions {
   Duration remember_dead = std::chrono::seconds(60);
   // How long the most slots seen still count for admission, while executors restart.
   Duration remember_slots = std::chrono::seconds(30);
+  // Closed requests of which is remembered who had them and what was paid.
+  std::uint32_t remember_requests = 16'384;
   PolicyOptions policy;
   ExecutorOptions executors;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "actors/scheduler/scheduler.hpp"
+#include "base/lives.hpp"
 
 namespace aorta::scheduler {
 
@@ -14,12 +15,20 @@ void Scheduler::on_open(const mesh::PeerId& from, const mesh::OpenRequest& open,
   auto view = admissions_.find(from.name);
   if (view == admissions_.end() || view->second.self != from) return;  // not an admission
   Request* request = find(open.key.request);
-  if (request != nullptr && open.key.epoch < request->key.epoch) return;
-  if (request != nullptr && open.key.epoch == request->key.epoch && request->admission != from) {
-    return;  // an epoch has one owner
+  const RecentRequests::Closed* closed = closed_.find(open.key.request);
+  const std::string owner = request ? request->admission.name : closed ? closed->admission : "";
+  const Epoch latest = request ? request->key.epoch : closed ? closed->epoch : Epoch{};
+  if (open.key.epoch < latest && owner != from.name) {
+    return carried_elsewhere(from, {open.key.request, latest}, out);
   }
-  if (request == nullptr || open.key.epoch > request->key.epoch) {
+  if (request != nullptr && open.key.epoch < latest) return;
+  if (request != nullptr && open.key.epoch == latest && request->admission != from) {
+    // An epoch has one owner. Both were asked by one client: who was asked later takes the next.
+    return carried_elsewhere(from, open.key, out);
+  }
+  if (request == nullptr || open.key.epoch > latest) {
     admit(from, open, now);
+    tell_earlier_owners(from, owner, open.key, out);
     if (!open.executor.name.empty()) adopt(*find(open.key.request), open.executor, now);
     return;
   }
@@ -36,6 +45,36 @@ void Scheduler::on_open(const mesh::PeerId& from, const mesh::OpenRequest& open,
   } else {
     request->prompt_paid = 0;
     request->admission_claims = std::min(request->admission_claims, beat_count_);
+  }
+}
+
+// To one that has it in an older epoch, or in this one: it ends there, or begins the next epoch.
+void Scheduler::carried_elsewhere(const mesh::PeerId& admission, const mesh::RequestKey& newer,
+                                  mesh::Outbox& out) {
+  out.send(admission, mesh::Lost{newer, mesh::LostReason::superseded});
+}
+
+// Who had it last; and when it begins at another admission, whoever may keep it for its client.
+void Scheduler::tell_earlier_owners(const mesh::PeerId& owner, const std::string& before,
+                                    const mesh::RequestKey& newer, mesh::Outbox& out) {
+  const bool begins = was_carried(newer.epoch) && newer.epoch == first_epoch(life_of(newer.epoch));
+  for (const auto& [name, view] : admissions_) {
+    if (name == owner.name) continue;
+    if (name == before || begins) carried_elsewhere(view.self, newer, out);
+  }
+}
+
+// To one that has just started: what it has in its journal may have gone on without it.
+void Scheduler::tell_what_was_carried(const mesh::PeerId& admission, mesh::Outbox& out) {
+  for (const auto& [id, request] : requests_) {
+    if (was_carried(request.key.epoch) && request.admission.name != admission.name) {
+      carried_elsewhere(admission, request.key, out);
+    }
+  }
+  for (const auto& [id, closed] : closed_.all()) {
+    if (was_carried(closed.epoch) && closed.admission != admission.name) {
+      carried_elsewhere(admission, {id, closed.epoch}, out);
+    }
   }
 }
 

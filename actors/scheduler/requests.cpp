@@ -26,8 +26,8 @@ Policy& Scheduler::policy_of(const Request& request) {
 }
 
 // A request that is new here, or back with a new epoch. What we knew of it keeps its place in the
-// queue and what its tenant has paid; what we did not know, another life of ours has charged
-// unless it comes for the first time.
+// queue and what its tenant has paid, also if it was closed meanwhile; what we did not know, another
+// life of ours has charged unless it comes for the first time.
 void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& open, TimePoint now) {
   auto [it, added] = requests_.try_emplace(open.key.request);
   Request& request = it->second;
@@ -38,6 +38,12 @@ void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& op
     request.need.model = open.model;
     request.charged = open.generated_tokens;
     request.prompt_charged = open.key.epoch.value > 1 || !open.executor.name.empty();
+    const RecentRequests::Closed* before = closed_.find(open.key.request);
+    if (before != nullptr && before->tenant == open.tenant) {
+      request.charged = std::max(request.charged, before->charged);
+      request.prompt_charged = before->prompt_charged || !open.executor.name.empty();
+    }
+    closed_.forget(open.key.request);
   } else {
     if (request.state == Request::State::placed) {
       executors_.declined(request.executor, request.key);
@@ -172,6 +178,11 @@ void Scheduler::close(RequestId id, TimePoint now) {
   if (auto view = admissions_.find(request.admission.name); view != admissions_.end()) {
     view->second.requests.erase(id);
   }
+  closed_.note(id, {.admission = request.admission.name,
+                    .tenant = request.job.tenant,
+                    .epoch = request.key.epoch,
+                    .charged = request.charged,
+                    .prompt_charged = request.prompt_charged});
   requests_.erase(id);
   ++closed_total_;
 }

@@ -26,6 +26,7 @@ Scheduler::Scheduler(mesh::Hello self, const SchedulerOptions& options)
       peering_(std::move(self)),
       members_(peering_.self()),
       executors_(options.executors),
+      closed_(options.remember_requests),
       beat_count_(peering_.self().self.incarnation.value >> 16) {}  // beyond any earlier life's
 
 void Scheduler::start(TimePoint now, mesh::Outbox& out) {
@@ -93,6 +94,7 @@ void Scheduler::on_hello(const mesh::Hello& hello, TimePoint now, mesh::Outbox& 
       }
     } else if (hello.kind == ServiceKind::admission) {
       admissions_[hello.self.name] = {hello.self, 0, {}};
+      tell_what_was_carried(hello.self, out);
     }
   }
   out.send(hello.self, members_.message());

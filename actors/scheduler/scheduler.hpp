@@ -19,6 +19,7 @@
 #include "actors/scheduler/members.hpp"
 #include "actors/scheduler/options.hpp"
 #include "actors/scheduler/policy.hpp"
+#include "actors/scheduler/recent_requests.hpp"
 #include "mesh/peering.hpp"
 #include "mesh/service.hpp"
 
@@ -101,6 +102,11 @@ class Scheduler : public mesh::Service {
   // Claims of both sides compared (reconcile.cpp).
   void on_open(const mesh::PeerId& admission, const mesh::OpenRequest& open, bool asked,
                TimePoint now, mesh::Outbox& out);
+  void carried_elsewhere(const mesh::PeerId& admission, const mesh::RequestKey& newer,
+                         mesh::Outbox& out);
+  void tell_earlier_owners(const mesh::PeerId& owner, const std::string& before,
+                           const mesh::RequestKey& newer, mesh::Outbox& out);
+  void tell_what_was_carried(const mesh::PeerId& admission, mesh::Outbox& out);
   void on_admission_beat(const mesh::PeerId& from, const mesh::AdmissionBeat& beat, TimePoint now,
                          mesh::Outbox& out);
   void on_executor_beat(const mesh::PeerId& from, const mesh::ExecutorBeat& beat, TimePoint now,
@@ -120,6 +126,7 @@ class Scheduler : public mesh::Service {
   Executors executors_;
   std::map<std::string, Policy> policies_;  // by model: their slots are not each other's
   std::unordered_map<RequestId, Request> requests_;
+  RecentRequests closed_;
   std::map<std::string, AdmissionView> admissions_;
   std::map<std::string, std::uint32_t> node_desired_;  // by node agent
   std::optional<std::uint32_t> desired_;               // by the monitor
