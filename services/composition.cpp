@@ -77,7 +77,13 @@ Result<admission::OpenedJournal> Composition::read_journal(
   }
   auto opened = admission::open_journal(options.file);
   if (opened) return opened;
-  return Error{ErrorCode::corrupt, opened.error().message};  // to start again changes nothing
+  const Error& error = opened.error();
+  if (error.code == ErrorCode::unsupported || error.code == ErrorCode::conflict) {
+    return Error{ErrorCode::corrupt, error.message};  // to start again changes nothing
+  }
+  log::error("the journal cannot be opened: requests are refused until it can",
+             {{"reason", error.message}});
+  return admission::OpenedJournal{};
 }
 
 Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::string> binds) {

@@ -77,6 +77,7 @@ admission::JournalWriterOptions journal_options(const Config& config, const mesh
   admission::JournalWriterOptions options;
   options.file.path = fmt::format("{}/{}.sqlite", journal_folder(config), self.name);
   options.file.owner = self.incarnation;
+  options.file.mesh = state_folder(config);
   options.file.sync_each = config.journal.sync == "disk";
   options.file.max_bytes = config.journal.max_bytes;
   options.sync_every = milliseconds(config.journal.sync_ms);

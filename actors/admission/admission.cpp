@@ -6,6 +6,15 @@ namespace aorta::admission {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+const Outcome too_slow{
+    .status = 408,
+    .code = "client_too_slow",
+    .message = "The answer was complete, but the client did not read it in time."};
+
+}  // namespace
+
 Admission::Admission(mesh::Hello self, AdmissionOptions options, Models models)
     : options_(std::move(options)),
       models_(std::move(models)),
@@ -140,7 +149,7 @@ void Admission::on_alarm(Request& request, TimePoint now, mesh::Outbox& out) {
     verdict.retry_after_ms = options_.retry_after_least_ms;
     return refuse_held(request, verdict);
   }
-  if (request.phase() == Phase::ended) return forget(request);
+  if (request.phase() == Phase::ended) return forget(request, too_slow);
   if (now >= request.deadline) return end(request, {.finish_reason = "timeout"}, now, out);
   if (const auto* parked = std::get_if<Parked>(&request.state); parked && now >= parked->until) {
     return end(request, {.finish_reason = "cancelled"}, now, out);
@@ -196,6 +205,7 @@ void Admission::tick(TimePoint now, mesh::Outbox& out) {
   if (left_) return;
   peering_.tick(now, out);
   while (Request* request = table_.take_alarm(now)) on_alarm(*request, now, out);
+  give_up_returns(now);
   if (now >= next_beat_) {
     try_unconnected(out);
     beat(now, out);
@@ -206,8 +216,13 @@ void Admission::tick(TimePoint now, mesh::Outbox& out) {
 
 TimePoint Admission::next_tick() const {
   if (left_) return never;
-  return std::min({peering_.next_tick(), table_.next_alarm(), acks_.next_due(), next_beat_,
-                   next_report_, drain_until_});
+  TimePoint next = std::min({peering_.next_tick(), table_.next_alarm(), acks_.next_due(),
+                             next_beat_, next_report_, drain_until_});
+  if (returning_ == 0) return next;
+  for (const Asked& asked : asked_) {
+    if (asked.wanted && asked.back) next = std::min(next, asked.back->until);
+  }
+  return next;
 }
 
 mesh::ServiceState Admission::state() const {
@@ -217,7 +232,7 @@ mesh::ServiceState Admission::state() const {
 
 void Admission::settle(TimePoint now, mesh::Outbox& out) {
   if (left_) return;
-  while (Request* surplus = table_.surplus()) forget(*surplus);
+  while (Request* surplus = table_.surplus()) forget(*surplus, too_slow);
   send_acks(now, out);
   if (!draining_) return;
   const bool all_told =
@@ -243,7 +258,10 @@ void Admission::leave(TimePoint now, mesh::Outbox& out) {
   if (left_) return;
   draining_ = true;
   release_held(now, out);
-  for (const RequestId id : std::set(journaling_)) refuse_held(*table_.find(id), draining_verdict());
+  give_up_returns(now);
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    if (asked_[i].wanted) refuse_held(*table_.find(asked_[i].request), draining_verdict());
+  }
   const std::size_t noted = journal_.size();
   const Outcome cut{
       .status = 503,

@@ -5,8 +5,9 @@
 //
 // Where to read on: admission.cpp (messages, time, leaving), admission_clients.cpp (what comes in),
 // admission_connections.cpp (reading on, cancelling, leaving), admission_delivery.cpp (what clients
-// are told), admission_journal.cpp (what outlives it), admission_epochs.cpp (the lives of a request
-// on executors), admission_views.cpp (figures).
+// are told), admission_journal.cpp (what outlives it), admission_carried.cpp (what goes to another
+// admission and comes back), admission_epochs.cpp (the lives of a request on executors),
+// admission_views.cpp (figures).
 #include <deque>
 #include <functional>
 #include <map>
@@ -132,10 +133,34 @@ class Admission final : public mesh::Service {
   Request& enroll(ConnectionId connection, std::unique_ptr<Request> request, const Cursor& at);
   void accept(Request& first, TimePoint now, mesh::Outbox& out);
   void promise(const Request& first, TimePoint now, mesh::Outbox& out);
-  void go_on(ConnectionId connection, const ResumeRequest& resume, const Request& first,
-             TimePoint now, mesh::Outbox& out);
+  void go_on(ConnectionId connection, ResumeRequest resume, const Request& first, TimePoint now,
+             mesh::Outbox& out);
+  // A client that waits for its request's record to say that it is back (admission_carried.cpp).
+  struct Return {
+    ConnectionId connection;
+    ResumeRequest resume;
+    std::uint32_t life = 0;
+    TimePoint until;
+  };
+  bool was_elsewhere(const Request& first, std::uint32_t life) const;
+  void bring_home(ConnectionId connection, ResumeRequest resume, const Request& first,
+                  TimePoint now, mesh::Outbox& out);
+  void come_home(Return back, const Result<void>& written, TimePoint now, mesh::Outbox& out);
   void take_over(const Request& first, std::uint32_t life, TimePoint now, mesh::Outbox& out);
+  void give_up_returns(TimePoint now);
+  void read_on(ConnectionId connection, ResumeRequest resume, TimePoint now, mesh::Outbox& out);
+  void hand_over(const Request& request, TimePoint now, mesh::Outbox& out);
+  // What the journal was asked to write.
+  struct Asked {
+    RequestId request;
+    std::optional<Return> back;  // else to be accepted
+    bool wanted = true;          // somebody waits for it
+  };
+  bool journal_is_stuck() const;
+  void ask_journal(JournalRecord record, std::optional<Return> back);
+  void unwant(const std::function<bool(const Asked&)>& which);
   void write_down(Request& first, TimePoint now);
+  void answer_held(Request& first, const Result<void>& written, TimePoint now, mesh::Outbox& out);
   void bring_back(JournalEntry entry, std::shared_ptr<const engine::TextModel> model,
                   TimePoint now);
   void make_room(std::uint32_t choices, TimePoint now, mesh::Outbox& out);
@@ -144,18 +169,21 @@ class Admission final : public mesh::Service {
   void erase_record(const Request& first);
   void revive(Request& request);
   Verdict journal_verdict(const std::string& reason) const;
+  static constexpr const char* slow_journal = "it takes too long to write";
   void release_held(TimePoint now, mesh::Outbox& out);
   void reject(ConnectionId connection, Rejected rejected);
   void reject_verdict(ConnectionId connection, RequestId id, const Verdict& verdict);
   void refuse_held(const Request& request, const Verdict& verdict);
   void attach(ConnectionId connection, const std::vector<Cursor>& cursors, const Request& first,
               TimePoint now, mesh::Outbox& out);
+  void refuse_diverged(ConnectionId connection, const Request& first, TimePoint now,
+                       mesh::Outbox& out);
   void unlink(ConnectionId connection, RequestId id);
   void lost_its_clients(Request& request, TimePoint now, mesh::Outbox& out);
   bool publish(Request& request);
   void end(Request& request, Outcome outcome, TimePoint now, mesh::Outbox& out);
   void retain_if_over(const Request& request, TimePoint now);
-  void forget(const Request& request);
+  void forget(const Request& request, const Outcome& unread);
   void emit(ConnectionId connection, ClientEvent event);
   void emit_accepted(ConnectionId connection, const Request& first);
   void emit_ending(ConnectionId connection, const Request& request);
@@ -167,6 +195,7 @@ class Admission final : public mesh::Service {
   void submit(const Request& request, TimePoint now, mesh::Outbox& out);
   void send_closed(const Request& request, mesh::Outbox& out);
   void begin_epoch(Request& request);
+  bool worn_out(Request& request, TimePoint now, mesh::Outbox& out);
   void on_placed(const mesh::Placed& placed, TimePoint now, mesh::Outbox& out);
   void on_lost(const mesh::Lost& lost, TimePoint now, mesh::Outbox& out);
   void on_tokens(const mesh::PeerId& from, const mesh::Tokens& tokens, TimePoint now,
@@ -204,8 +233,9 @@ class Admission final : public mesh::Service {
   std::function<std::vector<mesh::Figure>()> fronts_figures_;
   std::deque<AuditRecord> ended_;  // the latest
   std::deque<RequestId> held_;     // in order of arrival; may name some that are held no more
-  std::set<RequestId> journaling_;  // first choices whose record is being written
   std::vector<JournalCommand> journal_;
+  std::deque<Asked> asked_;    // and not answered yet
+  std::size_t returning_ = 0;  // of them: wanted, and somebody is to come back
   std::deque<RequestId> unclaimed_;  // brought back, the first choices; may name some that are not
   std::map<ConnectionId, Connection> connections_;
   std::vector<ClientOutput> events_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "actors/admission/admission.hpp"
+#include "base/request_owner.hpp"
 
 namespace aorta::admission {
 namespace {
@@ -55,52 +56,42 @@ void Admission::resume(ConnectionId connection, const std::string& tenant, Reque
 
 void Admission::resume(ConnectionId connection, ResumeRequest ask, TimePoint now,
                        mesh::Outbox& out) {
+  read_on(connection, std::move(ask), now, out);
+  settle(now, out);
+}
+
+void Admission::read_on(ConnectionId connection, ResumeRequest ask, TimePoint now,
+                        mesh::Outbox& out) {
   const Request* first = find_for(ask.tenant, ask.request);
-  if (first != nullptr) {
-    go_on(connection, ask, *first, now, out);
-  } else if (ask.carried && ask.cursors.size() > std::max(1u, ask.carried->choices)) {
+  if (first != nullptr) return go_on(connection, std::move(ask), *first, now, out);
+  // What another tenant has, here or elsewhere, is told apart in nothing from what never was.
+  const bool known = table_.find(ask.request) != nullptr;
+  if (!ask.carried || ask.life >= most_lives || known || !owned_by(ask.request, ask.tenant)) {
+    reject(connection, not_found(ask.request));
+  } else if (ask.cursors.size() > std::max(1u, ask.carried->choices)) {
     reject(connection, too_many_indices(ask.request, ask.cursors.size(), ask.carried->choices));
-  } else if (ask.carried && ask.life < most_lives) {
+  } else {
     ask.carried->id = ask.request;
     ask.carried->tenant = ask.tenant;
     Arrival arrival{std::move(*ask.carried), std::move(ask.cursors), true, taken_over(ask.life)};
     if (!repeated(connection, arrival, now, out)) take(connection, std::move(arrival), now, out);
-  } else {
-    reject(connection, not_found(ask.request));
   }
-  settle(now, out);
 }
 
-void Admission::go_on(ConnectionId connection, const ResumeRequest& ask, const Request& first,
+void Admission::go_on(ConnectionId connection, ResumeRequest ask, const Request& first,
                       TimePoint now, mesh::Outbox& out) {
   const auto choices = table_.choices_of(first);
   if (ask.cursors.size() > choices.size()) {
     return reject(connection, too_many_indices(first.id, ask.cursors.size(), choices.size()));
   }
-  const bool elsewhere_since = ask.life > life_of(first.epoch) && ask.life < most_lives;
+  const bool elsewhere_since = was_elsewhere(first, ask.life);
   for (std::size_t i = 0; i < ask.cursors.size(); ++i) {
     const TokenIndex asked = ask.cursors[i].next, known = choices[i]->ledger.next();
     if (asked <= known || choices[i]->begun_anew || elsewhere_since) continue;
     return reject(connection, beyond_the_end(first.id, i, asked, known));
   }
-  if (elsewhere_since) take_over(first, ask.life, now, out);
+  if (elsewhere_since) return bring_home(connection, std::move(ask), first, now, out);
   attach(connection, ask.cursors, first, now, out);
-}
-
-// Its client comes back from another admission that had carried it on: that one's epochs end here.
-void Admission::take_over(const Request& first, std::uint32_t life, TimePoint now,
-                          mesh::Outbox& out) {
-  for (Request* choice : table_.choices_of(first)) {
-    choice->begun_anew = true;
-    const Phase phase = choice->phase();
-    if (phase == Phase::ended && !choice->dormant()) continue;
-    leave_executor(*choice, out);
-    choice->epoch = first_epoch(taken_over(life));
-    if (phase != Phase::queued && phase != Phase::placed) continue;
-    begin_epoch(*choice);
-    submit(*choice, now, out);
-  }
-  if (first.journaled) journal_.emplace_back(JournalWrite{journal_record(first)});
 }
 
 void Admission::cancel(ConnectionId connection, const std::string& tenant, RequestId id,
@@ -130,6 +121,9 @@ void Admission::cancel(ConnectionId connection, const std::string& tenant, Reque
 }
 
 void Admission::gone(ConnectionId connection, TimePoint now, mesh::Outbox& out) {
+  if (returning_ > 0) {
+    unwant([&](const Asked& asked) { return asked.back && asked.back->connection == connection; });
+  }
   auto it = connections_.find(connection);
   if (it == connections_.end()) return;
   const std::set<RequestId> requests = std::move(it->second.requests);

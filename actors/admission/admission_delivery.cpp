@@ -29,17 +29,7 @@ void Admission::attach(ConnectionId connection, const std::vector<Cursor>& curso
   for (std::size_t i = 0; i < choices.size() && agreed; ++i) {
     agreed = choices[i]->ledger.attach(connection, i < cursors.size() ? cursors[i] : Cursor{});
   }
-  if (!agreed) {
-    for (Request* choice : choices) {
-      choice->ledger.detach(connection);
-      unlink(connection, choice->id);
-    }
-    return reject(connection, {.request = first.id,
-                               .status = diverged_status,
-                               .code = diverged_code,
-                               .message = diverged_message,
-                               .param = "delivered_hash"});
-  }
+  if (!agreed) return refuse_diverged(connection, first, now, out);
   for (const Request* choice : choices) connections_[connection].requests.insert(choice->id);
   if (!first.accepted()) return;
   emit_accepted(connection, first);
@@ -49,6 +39,24 @@ void Admission::attach(ConnectionId connection, const std::vector<Cursor>& curso
     publish(*choice);
     table_.set_alarm(*choice, wake(*choice));
   }
+}
+
+// It may have been the one that read it until now.
+void Admission::refuse_diverged(ConnectionId connection, const Request& first, TimePoint now,
+                                mesh::Outbox& out) {
+  reject(connection, {.request = first.id,
+                      .status = diverged_status,
+                      .code = diverged_code,
+                      .message = diverged_message,
+                      .param = "delivered_hash"});
+  const auto choices = table_.choices_of(first);
+  std::vector<Request*> left;
+  for (Request* choice : choices) {
+    unlink(connection, choice->id);
+    choice->ledger.detach(connection);
+    if (choice->accepted() && choice->ledger.subscribers().empty()) left.push_back(choice);
+  }
+  for (Request* choice : left) lost_its_clients(*choice, now, out);
 }
 
 void Admission::unlink(ConnectionId connection, RequestId id) {
@@ -110,16 +118,13 @@ void Admission::retain_if_over(const Request& request, TimePoint now) {
   }
 }
 
-void Admission::forget(const Request& request) {
+// `unread`: what clients are told that have not taken all of it.
+void Admission::forget(const Request& request, const Outcome& unread) {
   erase_record(*table_.choices_of(request).front());
-  const Outcome too_slow{
-      .status = 408,
-      .code = "client_too_slow",
-      .message = "The answer was complete, but the client did not read it in time."};
   for (const Request* choice : table_.choices_of(request)) {
     for (const auto& subscriber : choice->ledger.subscribers()) {
       unlink(subscriber.connection, choice->id);
-      emit_failed(subscriber.connection, *choice, too_slow);
+      emit_failed(subscriber.connection, *choice, unread);
     }
     table_.erase(choice->id);
   }

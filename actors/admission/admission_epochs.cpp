@@ -27,6 +27,19 @@ void Admission::begin_epoch(Request& request) {
   enter(request, Queued{});
 }
 
+// The upper half of an epoch is the life's: no epoch of this one may reach into the next. True:
+// there is none left, and the request has ended.
+bool Admission::worn_out(Request& request, TimePoint now, mesh::Outbox& out) {
+  if (!last_of_life(request.epoch)) return false;
+  end(request,
+      {.status = 500,
+       .code = "worn_out",
+       .message = "This request has begun 65535 times on executors, and no number is left for "
+                  "another time. Ask anew, and see why executors refuse or lose it."},
+      now, out);
+  return true;
+}
+
 void Admission::on_placed(const mesh::Placed& placed, TimePoint now, mesh::Outbox& out) {
   const auto decline = [&] {  // the executor has no Start of it; should it have, it forgets it
     if (connected(placed.executor)) out.send(placed.executor, mesh::Stop{placed.key});
@@ -73,7 +86,8 @@ bool Admission::crashed_too_often(Request& request, const mesh::Lost& lost) cons
 
 void Admission::on_lost(const mesh::Lost& lost, TimePoint now, mesh::Outbox& out) {
   Request* request = table_.find(lost.key.request);
-  if (request == nullptr || lost.key.epoch > request->epoch) return;
+  if (request == nullptr) return;
+  if (lost.key.epoch > request->epoch) return hand_over(*request, now, out);
   const Phase phase = request->phase();
   if (phase == Phase::held || phase == Phase::ended) return;
   if (crashed_too_often(*request, lost)) {
@@ -93,6 +107,7 @@ void Admission::on_lost(const mesh::Lost& lost, TimePoint now, mesh::Outbox& out
 
 // This epoch brings no more: the next one takes the request's old place, with what was generated.
 void Admission::lose(Request& request, LostReason reason, TimePoint now, mesh::Outbox& out) {
+  if (worn_out(request, now, out)) return;
   leave_executor(request, out);
   request.epochs.back().lost = reason;
   ++tally_.lost[reason];
@@ -128,6 +143,7 @@ void Admission::park(Request& request, TimePoint now, mesh::Outbox& out) {
 
 void Admission::unpark(Request& request, TimePoint now, mesh::Outbox& out) {
   if (request.cut_at_once()) return end(request, request.ended_before->outcome, now, out);
+  if (worn_out(request, now, out)) return;
   ++request.epoch;
   request.next_waiting = now + milliseconds(options_.waiting_every_ms);
   begin_epoch(request);

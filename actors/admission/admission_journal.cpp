@@ -21,34 +21,64 @@ Verdict Admission::journal_verdict(const std::string& reason) const {
   return verdict;
 }
 
+// What nobody waits for any more is in its queue all the same: a disk that hangs must not fill our
+// memory.
+bool Admission::journal_is_stuck() const { return asked_.size() >= options_.open_requests; }
+
+void Admission::ask_journal(JournalRecord record, std::optional<Return> back) {
+  returning_ += back.has_value();
+  asked_.push_back({record.request, std::move(back)});
+  journal_.emplace_back(JournalWrite{std::move(record)});
+}
+
+void Admission::unwant(const std::function<bool(const Asked&)>& which) {
+  for (Asked& asked : asked_) {
+    if (!asked.wanted || !which(asked)) continue;
+    asked.wanted = false;
+    returning_ -= asked.back.has_value();
+  }
+}
+
 void Admission::write_down(Request& first, TimePoint now) {
+  if (journal_is_stuck()) return refuse_held(first, journal_verdict(slow_journal));
   first.state = Held{now + milliseconds(options_.journal_wait_ms), now};
   first.journaled = true;
-  journaling_.insert(first.id);
   table_.set_alarm(first, wake(first));
-  journal_.emplace_back(JournalWrite{journal_record(first)});
+  ask_journal(journal_record(first), {});
 }
 
 void Admission::on_journal(const std::vector<RequestId>& requests, const Result<void>& written,
                            TimePoint now, mesh::Outbox& out) {
   for (const RequestId id : requests) {
     ++(written.ok() ? tally_.journal_writes : tally_.journal_failures);
-    Request* first = table_.find(id);
-    if (first == nullptr || first->accepted()) continue;  // refused meanwhile, or written again
-    const TimePoint asked = std::get<Held>(first->state).journaled_at;
-    if (asked == never) continue;
-    tally_.journal_write.observe(std::chrono::duration<double>(now - asked).count());
-    if (!written.ok()) {
-      first->journaled = false;
-      refuse_held(*first, journal_verdict(written.error().message));
-    } else if (draining_) {
-      refuse_held(*first, draining_verdict());
+    const auto it = std::find_if(asked_.begin(), asked_.end(),
+                                 [&](const Asked& asked) { return asked.request == id; });
+    if (it == asked_.end()) continue;
+    Asked asked = std::move(*it);
+    asked_.erase(it);
+    if (!asked.wanted) continue;
+    if (asked.back) {
+      --returning_;
+      come_home(std::move(*asked.back), written, now, out);
     } else {
-      journaling_.erase(id);
-      promise(*first, now, out);
+      answer_held(*table_.find(id), written, now, out);
     }
   }
   settle(now, out);
+}
+
+void Admission::answer_held(Request& first, const Result<void>& written, TimePoint now,
+                            mesh::Outbox& out) {
+  const Duration took = now - std::get<Held>(first.state).journaled_at;
+  tally_.journal_write.observe(std::chrono::duration<double>(took).count());
+  if (!written) {
+    first.journaled = false;
+    refuse_held(first, journal_verdict(written.error().message));
+  } else if (draining_) {
+    refuse_held(first, draining_verdict());
+  } else {
+    promise(first, now, out);
+  }
 }
 
 void Admission::note_numerics(const Request& request, const std::string& numerics_id) {
@@ -64,7 +94,7 @@ void Admission::note_end(const Request& request, TimePoint now) {
 }
 
 void Admission::erase_record(const Request& first) {
-  journaling_.erase(first.id);
+  unwant([&](const Asked& asked) { return asked.request == first.id && !asked.back; });
   if (first.journaled) journal_.emplace_back(JournalErase{first.id});
 }
 
@@ -83,8 +113,11 @@ Recovered Admission::recover(std::vector<JournalEntry> entries, TimePoint now) {
       continue;
     }
     const bool key_taken = table_.find_key(record.tenant, record.idempotency_key) != nullptr;
-    if (model == models_.end() || over || key_taken || record.life >= most_lives) {
-      ++(model == models_.end() ? recovered.unservable : recovered.over);
+    const bool worn_out = record.life >= most_lives;
+    if (model == models_.end() || over || key_taken || worn_out) {
+      ++(model == models_.end() ? recovered.unservable
+         : worn_out             ? recovered.worn_out
+                                : recovered.over);
       journal_.emplace_back(JournalErase{record.request});
       continue;
     }
@@ -117,7 +150,7 @@ void Admission::bring_back(JournalEntry entry, std::shared_ptr<const engine::Tex
   for (std::uint32_t choice = choices; choice-- > 0;) {  // the first one last: it is copied
     auto one = choice == 0 ? std::move(first) : another_choice(*first, choice);
     one->state = Parked{};
-    one->epoch = runs ? first_epoch(life) : Epoch{life << 16};
+    one->epoch = runs ? first_epoch(life) : before_first_epoch(life);
     one->numerics_id = entry.numerics_ids[choice];
     for (const JournalEnding& ending : entry.endings) {
       if (ending.choice == choice) one->ended_before = {ending.outcome, ending.tokens};

@@ -46,6 +46,13 @@ ConnectionId AdmissionShell::add_front(Front& front) {
 }
 
 void log_recovered(const Recovered& recovered) {
+  if (recovered.worn_out > 0) {
+    log::warning(
+        "requests of earlier lives are given up: they have begun anew in too many of them. See in "
+        "the node agent's log what ends this admission again and again",
+        {{"requests", std::to_string(recovered.worn_out)},
+         {"lives", std::to_string(most_lives)}});
+  }
   if (recovered.known + recovered.over + recovered.unservable == 0) return;
   log::info("requests of an earlier life are known again",
             {{"known", std::to_string(recovered.known)},

@@ -4,6 +4,7 @@
 //
 //   generate ─▶ held ─JournalWrite─▶ written ─▶ accepted … ended ─JournalEnd─▶ … ─JournalErase─▶
 //                        └─▶ failed ─▶ rejected 503
+//   resume of what was carried on elsewhere since ─JournalWrite─▶ written ─▶ accepted
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "actors/admission/request.hpp"
+#include "base/lives.hpp"
 
 namespace aorta::admission {
 
@@ -51,7 +53,7 @@ struct JournalEnding {
 };
 
 // What the core wants done, in this order. Only the first is answered, by Admission::on_journal().
-struct JournalWrite {  // of a known request: its record is replaced
+struct JournalWrite {  // of a known request: its record is replaced; answers come in this order
   JournalRecord record;
 };
 // The rest is about known requests; of others it does nothing.
@@ -81,24 +83,12 @@ struct Recovered {
   std::size_t known = 0;       // again
   std::size_t over = 0;        // retained for long enough, or known already
   std::size_t unservable = 0;  // their model is not served any more
+  std::size_t worn_out = 0;    // begun anew so often that no number is left for another life
 };
 
 JournalRecord journal_record(const Request& first);
 // The first choice, in no state yet. `model` is the record's.
 std::unique_ptr<Request> request_of(JournalRecord record,
                                     std::shared_ptr<const engine::TextModel> model);
-
-// Lives fill the upper half of an epoch, so that all of a later life's are larger than all of the
-// one before. A request that is carried to another admission, while the one that had it may still
-// be there and may even restart, takes a large step.
-constexpr Epoch first_epoch(std::uint32_t life) { return Epoch{life << 16 | 1}; }
-constexpr std::uint32_t life_of(Epoch epoch) { return epoch.value >> 16; }
-constexpr std::uint32_t taken_over(std::uint32_t life) { return (life / 256 + 1) * 256; }
-inline constexpr std::uint32_t most_lives = 0xff00;
-// As clients are told: one for each epoch of this life, and one for each life before it.
-constexpr std::uint32_t epochs_of(Epoch epoch) {
-  const std::uint32_t life = life_of(epoch);
-  return (epoch.value & 0xffff) + life / 256 + life % 256;
-}
 
 }  // namespace aorta::admission

@@ -34,8 +34,8 @@ constexpr const char* migrations[] = {
     "INTEGER NOT NULL, prompt BLOB NOT NULL, parameters BLOB NOT NULL);"
     "CREATE TABLE choices(request BLOB NOT NULL, choice INTEGER NOT NULL, numerics_id TEXT, "
     "outcome BLOB, tokens INTEGER, ended_ms INTEGER, PRIMARY KEY(request, choice)) WITHOUT ROWID;"
-    "CREATE TABLE owner(incarnation INTEGER NOT NULL);"
-    "INSERT INTO owner VALUES(0);"};
+    "CREATE TABLE owner(incarnation INTEGER NOT NULL, mesh TEXT NOT NULL);"
+    "INSERT INTO owner VALUES(0, '');"};
 static_assert(std::size(migrations) == version);
 
 ErrorCode code_of(int result) {
@@ -53,12 +53,23 @@ ErrorCode code_of(int result) {
   }
 }
 
+constexpr const char* remedy =
+    "make it this user's to write, or name another folder with journal.folder";
+
 std::string sentence_of(int result, const char* otherwise) {
   switch (result & 0xff) {
     case SQLITE_FULL:
-      return "the disk is full, or the journal has reached journal.max_bytes";
+      return "the disk is full, or the journal has reached journal.max_bytes: make room, or raise "
+             "that";
     case SQLITE_READONLY:
-      return "the file may not be written";
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+      return fmt::format("it may not be written: {}", remedy);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return "another program has locked it: end that";
+    case SQLITE_IOERR:
+      return fmt::format("the disk fails ({}): {}", otherwise, remedy);
     default:
       return otherwise;
   }
@@ -160,7 +171,7 @@ Result<void> make_private(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) {
     const ErrorCode code = errno == ENOSPC ? ErrorCode::resource_exhausted : ErrorCode::io;
-    return Error{code, fmt::format("{}: {}", path, std::strerror(errno))};
+    return Error{code, fmt::format("{}: {}: {}", path, std::strerror(errno), remedy)};
   }
   ::fchmod(fd, 0600);
   ::close(fd);
@@ -261,8 +272,9 @@ Result<void> JournalFile::prepare() {
       "tokens = excluded.tokens, ended_ms = excluded.ended_ms");
   erase_ = make("DELETE FROM requests WHERE request = ?");
   erase_choices_ = make("DELETE FROM choices WHERE request = ?");
-  owner_ = make("SELECT incarnation FROM owner");
-  for (const auto* one : {&insert_, &numerics_, &end_, &erase_, &erase_choices_, &owner_}) {
+  owner_ = make("SELECT incarnation, mesh FROM owner");
+  own_ = make("UPDATE owner SET incarnation = ?, mesh = ?");
+  for (const auto* one : {&insert_, &numerics_, &end_, &erase_, &erase_choices_, &owner_, &own_}) {
     if (!(*one)->ok()) return failure();
   }
   return {};
@@ -272,21 +284,36 @@ Result<void> JournalFile::prepare() {
 // another life: on the disk before anybody uses that.
 Result<void> JournalFile::own() {
   if (auto begun = execute("PRAGMA synchronous=FULL; BEGIN IMMEDIATE"); !begun) return begun;
-  const auto owner = number("SELECT incarnation FROM owner");
+  auto done = check_owner();
   const auto mine = static_cast<std::int64_t>(options_.owner.value);
-  if (!owner || *owner > mine) {
-    roll_back();
-    if (!owner) return owner.error();
-    return Error{ErrorCode::conflict,
-                 fmt::format("{} belongs to a newer admission of this name", options_.path)};
-  }
-  const std::string sql = fmt::format(
-      "UPDATE owner SET incarnation = {}; UPDATE requests SET life = life + 1; COMMIT", mine);
-  if (auto done = execute(sql.c_str()); !done) {
+  if (done && !own_->begin().number(mine).text(options_.mesh).run()) done = failure();
+  if (done) done = execute("UPDATE requests SET life = life + 1; COMMIT");
+  if (!done) {
     roll_back();
     return done;
   }
   return options_.sync_each ? Result<void>() : execute("PRAGMA synchronous=NORMAL");
+}
+
+// Whose it is: another mesh's that was told the same folder, or a newer life's of this admission.
+Result<void> JournalFile::check_owner() {
+  if (!owner_->begin().step()) return failure();
+  const auto owner = owner_->number_at(0);
+  const std::string mesh = owner_->bytes_at(1);
+  owner_->begin();  // done with the row
+  if (owner != 0 && mesh != options_.mesh) {
+    return Error{ErrorCode::conflict,
+                 fmt::format("{} is the journal of another mesh, with the state folder {}: name "
+                             "another folder with journal.folder or, if that mesh is gone, move "
+                             "the file away",
+                             options_.path, mesh)};
+  }
+  if (owner <= static_cast<std::int64_t>(options_.owner.value)) return {};
+  return Error{ErrorCode::conflict,
+               fmt::format("{} belongs to a newer admission of this name: this one is to stop. If "
+                           "there is no other, this host's clock was set back: set it right, or "
+                           "move the file away",
+                           options_.path)};
 }
 
 Result<std::vector<JournalEntry>> JournalFile::read(const JournalClock& clock,
@@ -306,6 +333,7 @@ Result<std::vector<JournalEntry>> JournalFile::read(const JournalClock& clock,
                          .arrived = clock.from_unix_ms(requests.number_at(5)),
                          .deadline = clock.from_unix_ms(requests.number_at(6))};
     const bool readable = request && prompt && record.choices > 0 &&
+                          requests.number_at(1) < std::int64_t{1} << 31 &&
                           read_parameters(requests.bytes_at(8), record);
     if (!readable) {
       broken.push_back(requests.bytes_at(0));
@@ -340,15 +368,16 @@ Result<std::vector<JournalEntry>> JournalFile::read(const JournalClock& clock,
 
 Result<void> JournalFile::apply(std::span<const JournalCommand> commands,
                                 const JournalClock& clock) {
+  int moved = 0;
+  sqlite3_file_control(database_.get(), nullptr, SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (moved != 0) {
+    return Error{ErrorCode::not_found,
+                 fmt::format("{} was deleted or moved away while it was in use: a new one is made",
+                             options_.path)};
+  }
   Result<void> done = execute("BEGIN IMMEDIATE");
   if (!done) return done;
-  if (!owner_->begin().step()) {
-    done = failure();
-  } else if (owner_->number_at(0) != static_cast<std::int64_t>(options_.owner.value)) {
-    done = Error{ErrorCode::conflict,
-                 fmt::format("{} belongs to a newer admission of this name", options_.path)};
-  }
-  owner_->begin();  // done with the row
+  done = check_owner();
   for (std::size_t i = 0; done && i < commands.size(); ++i) done = write(commands[i], clock);
   if (done) done = execute("COMMIT");
   if (!done) roll_back();

@@ -5,7 +5,7 @@
 //   requests = request, life, choices, tenant, model, arrived_ms, deadline_ms, prompt, parameters
 //              request: 16 bytes; prompt: 4 bytes an id, least significant first; parameters: CBOR
 //   choices  = request, choice, numerics_id, outcome (CBOR, null while open), tokens, ended_ms
-//   owner    = the incarnation that writes: a larger one takes the file over
+//   owner    = the mesh whose it is, and the incarnation that writes: a larger one takes it over
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -22,6 +22,7 @@ namespace aorta::admission {
 struct JournalFileOptions {
   std::string path;                      // its folder is made if it is missing
   Incarnation owner;                     // this life of the admission
+  std::string mesh;                      // its state folder: no other mesh uses this file
   bool sync_each = false;                // a write is on the disk when it is done
   std::uint64_t max_bytes = 256u << 20;  // of the file; beyond it writes fail
 };
@@ -44,15 +45,16 @@ class JournalFile {
     std::string warning;  // not empty: what was lost, and where it lies now
   };
   // Makes the file, or takes it over from an earlier life; one that is damaged is set aside.
-  // Errors: unsupported (a newer aorta's; another application's), conflict (a newer life has it),
-  // io, resource_exhausted (it cannot be written now).
+  // Errors: unsupported (a newer aorta's; another application's), conflict (a newer life's, or
+  // another mesh's), io, resource_exhausted (it cannot be written now).
   static Result<Opened> open(const JournalFileOptions& options);
   ~JournalFile();
 
   // All that earlier lives have left, each of them with its life raised. Once, at first. A record
   // that cannot be read is dropped and counted.
   Result<std::vector<JournalEntry>> read(const JournalClock& clock, std::size_t& unreadable);
-  // All of these or, with an error, none.
+  // All of these or, with an error, none. Errors: as above; corrupt or not_found (it is damaged, or
+  // was moved away): then this file is of no use any more, and another one is to be opened.
   Result<void> apply(std::span<const JournalCommand> commands, const JournalClock& clock);
  private:
   struct Close {
@@ -66,13 +68,14 @@ class JournalFile {
   void roll_back();
   Result<std::int64_t> number(const char* sql);
   Result<void> own();
+  Result<void> check_owner();
   Result<void> write(const JournalRecord& record, const JournalClock& clock);
   Result<void> write(const JournalCommand& command, const JournalClock& clock);
   Error failure() const;
 
   JournalFileOptions options_;
   std::unique_ptr<sqlite3, Close> database_;
-  std::unique_ptr<Statement> insert_, numerics_, end_, erase_, erase_choices_, owner_;
+  std::unique_ptr<Statement> insert_, numerics_, end_, erase_, erase_choices_, owner_, own_;
 };
 
 // Carries what was written into the file's main part and syncs both, which takes as long as the

@@ -1,6 +1,7 @@
 #include "actors/admission/journal_writer.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -34,13 +35,7 @@ std::vector<RequestId> writes_among(std::span<const JournalCommand> commands) {
 
 Result<OpenedJournal> open_journal(const JournalFileOptions& options) {
   auto opened = JournalFile::open(options);
-  if (!opened) {
-    const ErrorCode code = opened.error().code;
-    if (code == ErrorCode::unsupported || code == ErrorCode::conflict) return opened.error();
-    log::error("the journal cannot be opened: requests are refused until it can",
-               {{"reason", opened.error().message}});
-    return OpenedJournal{};
-  }
+  if (!opened) return opened.error();
   if (!opened->warning.empty()) log::warning(opened->warning, {{"file", options.path}});
   std::size_t unreadable = 0;
   auto entries = opened->file->read(JournalClock::now(), unreadable);
@@ -98,8 +93,8 @@ struct JournalWriter::Impl {
   }
 
   void work(std::vector<JournalCommand> batch) {
-    if (!file && !open()) {
-      events_written(writes_among(batch), *unopened);
+    if (const auto ready = file ? Result<void>() : open(); !ready) {
+      events_written(writes_among(batch), ready);
       return owe(std::move(batch));
     }
     std::vector<JournalCommand> all = std::exchange(owed, {});
@@ -112,9 +107,14 @@ struct JournalWriter::Impl {
       return events_written(writes_among(all), {});
     }
     tell(done.error());
-    if (all.size() > 1) return one_by_one(std::move(all));
+    if (all.size() > 1 && !is_lost(done.error())) return one_by_one(std::move(all));
     events_written(writes_among(all), done);
     owe(std::move(all));
+    if (is_lost(done.error())) file.reset();
+  }
+
+  static bool is_lost(const Error& error) {
+    return error.code == ErrorCode::corrupt || error.code == ErrorCode::not_found;
   }
 
   // What fits goes in, whatever else does not.
@@ -140,19 +140,20 @@ struct JournalWriter::Impl {
     }
   }
 
-  bool open() {
-    if (steady_clock::now() < open_again) return false;
+  Result<void> open() {
+    if (unopened && steady_clock::now() < open_again) return *unopened;
     open_again = steady_clock::now() + options.retry_every;
     auto opened = open_journal(options.file);
     if (!opened) {
       unopened = opened.error();
       tell(opened.error());
-      return false;
+      return *unopened;
     }
-    if (!opened->file) return false;
+    unopened.reset();
     file = std::move(opened->file);
+    ++files;
     events.opened(std::move(opened->entries));
-    return true;
+    return {};
   }
 
   void events_written(std::vector<RequestId> requests, const Result<void>& result) {
@@ -180,6 +181,7 @@ struct JournalWriter::Impl {
   // ── The syncing thread ─────────────────────────────────────────────────────────────────────
   void sync_all() {
     std::unique_ptr<JournalSync> sync;
+    unsigned synced_file = 0;
     std::unique_lock lock(mutex);
     for (;;) {
       wake_sync.wait(lock, [&] { return unsynced || closing; });
@@ -187,7 +189,10 @@ struct JournalWriter::Impl {
       if (!unsynced && closing) return;
       unsynced = false;
       lock.unlock();
-      if (!sync) sync = std::make_unique<JournalSync>(options.file.path);
+      if (const unsigned now = files; !sync || now != synced_file) {
+        sync = std::make_unique<JournalSync>(options.file.path);
+        synced_file = now;
+      }
       if (const auto synced = sync->sync(); !synced) {
         log::warning("the journal cannot be synced", {{"reason", synced.error().message}});
       }
@@ -201,10 +206,11 @@ struct JournalWriter::Impl {
   std::condition_variable wake, wake_sync;
   std::deque<JournalCommand> queue;
   bool closing = false, unsynced = false;
+  std::atomic<unsigned> files = 0;  // opened after the first
   // Of the writing thread alone.
   std::unique_ptr<JournalFile> file;
   std::vector<JournalCommand> owed;
-  std::optional<Error> unopened = Error{ErrorCode::io, "its file cannot be opened"};
+  std::optional<Error> unopened;  // why, when it was last tried
   steady_clock::time_point open_again{};
   bool failing = false;
   std::thread writing, syncing;  // last: they use all of the above

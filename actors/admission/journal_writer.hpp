@@ -1,7 +1,8 @@
 #pragma once
 // Keeps the journal on threads of its own, since a disk may take its time: one writes, what has
 // come meanwhile in one transaction; one syncs what was written. A file that cannot be opened is
-// tried again, and then what earlier lives have left in it is told.
+// tried again, and then what earlier lives have left in it is told; one that is damaged or deleted
+// while it is in use is replaced.
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -20,10 +21,10 @@ struct JournalWriterOptions {
 
 // As it was opened before anything else; later openings come as events.
 struct OpenedJournal {
-  std::unique_ptr<JournalFile> file;  // null: it cannot be written now
+  std::unique_ptr<JournalFile> file;
   std::vector<JournalEntry> entries;
 };
-// Says in the log what was lost or is not possible. Errors: a file that must not be touched.
+// Says in the log what was lost. Errors: as JournalFile::open().
 Result<OpenedJournal> open_journal(const JournalFileOptions& options);
 
 class JournalWriter {

@@ -8,8 +8,9 @@
 namespace aorta::admission {
 
 const std::string& Outcome::name() const {
-  static const std::string failed_name = "failed";
-  return failed() ? failed_name : finish_reason;
+  static const std::string failed_name = "failed", moved_name = "moved";
+  if (!failed()) return finish_reason;
+  return code == carried_on ? moved_name : failed_name;
 }
 
 Ledger::Ledger(Terms terms)

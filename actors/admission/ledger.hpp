@@ -12,13 +12,16 @@
 
 namespace aorta::admission {
 
+// The code of a failure that is none: another admission has the request.
+inline constexpr const char* carried_on = "carried_on";
+
 struct Outcome {
   std::string finish_reason;  // stop | length | cancelled | timeout; empty: failed
   int status = 0;             // of a failure, as in Failed
   std::string code;
   std::string message;
   bool failed() const { return finish_reason.empty(); }
-  const std::string& name() const;  // the finish reason, or "failed"
+  const std::string& name() const;  // the finish reason, "moved" or "failed"
 };
 
 struct TextSize {  // bytes of the two texts of an answer

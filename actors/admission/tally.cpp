@@ -17,7 +17,8 @@ const std::vector<double> write_bounds_s{0.00005, 0.0001, 0.00025, 0.0005, 0.001
 
 // Also those that have not occurred: a series that is there from the beginning shows its first
 // increase.
-constexpr std::array<const char*, 5> outcomes{"stop", "length", "cancelled", "timeout", "failed"};
+constexpr std::array<const char*, 6> outcomes{"stop",    "length", "cancelled",
+                                              "timeout", "failed", "moved"};
 
 }  // namespace
 

@@ -17,7 +17,7 @@ struct Tally {
 
   std::uint64_t accepted = 0;
   std::map<std::string, std::uint64_t> rejected;   // by code
-  std::map<std::string, std::uint64_t> ended;      // stop, length, cancelled, timeout, failed
+  std::map<std::string, std::uint64_t> ended;      // stop, length, cancelled, timeout, failed, moved
   std::uint64_t recovered = 0;                     // open at an earlier life's end
   std::uint64_t tokens = 0;                        // appended to ledgers
   std::uint64_t epochs = 0;                        // begun

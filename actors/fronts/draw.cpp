@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include "base/request_owner.hpp"
 #include "base/result.hpp"
 
 namespace aorta::fronts {
@@ -15,7 +16,7 @@ RequestId draw_request_id() {
 }
 
 void draw_identity(admission::GenerateRequest& request) {
-  request.id = draw_request_id();
+  request.id = owned_id(draw_request_id(), request.tenant);
   if (request.seed_given) return;
   request.sampling.seed = request.idempotency_key.empty()
                               ? draw_request_id().low

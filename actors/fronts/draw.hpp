@@ -6,7 +6,7 @@ namespace aorta::fronts {
 
 RequestId draw_request_id();  // 128 bits from the kernel: knowing an id is half of owning it
 
-// Sets the id; and the seed, if none was given: from the idempotency key, so that a retry that
+// Sets the id, of which the tenant is known; and the seed, if none was given: from the idempotency key, so that a retry that
 // reaches another admission gives the same answer, else at random.
 void draw_identity(admission::GenerateRequest& request);
 

@@ -179,14 +179,18 @@ def test_many_streams_of_our_client_go_on(mesh):
 
 
 def sse(connection):
-    """(id, data) of each event, as they come; ends with the connection."""
-    event_id = None
+    """(id, data) of each event, as they come; ends with the connection. A line that was cut off by
+    that is no line, and an event without the empty line behind it is none."""
+    event_id = data = None
     with contextlib.suppress(http.client.HTTPException, ConnectionError):
         for line in connection:
             if line.startswith(b"id: "):
                 event_id = line[4:].strip().decode()
             elif line.startswith(b"data: "):
-                yield event_id, line[6:].strip()
+                data = line[6:].strip()
+            elif line == b"\n" and data is not None:
+                yield event_id, data
+                data = None
 
 
 def text_of(chunk):
@@ -201,6 +205,7 @@ def test_server_sent_events_go_on_behind_the_last_id(mesh, after):
                        json.dumps(question(seed=54, stream=True, model="default")))
     text, last_id, request, victim = "", None, None, Victim(mesh)
     for count, (event_id, data) in enumerate(sse(connection.getresponse())):
+        assert data != b"[DONE]", "admission was to die in the middle of the answer"
         chunk = json.loads(data)
         text, last_id = text + text_of(chunk), event_id
         request = chunk["id"].removeprefix("chatcmpl-")

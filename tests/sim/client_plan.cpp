@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/request_owner.hpp"
 #include "tests/sim/world.hpp"
 
 namespace aorta::sim {
@@ -30,6 +31,7 @@ ClientPlan World::make_plan(int number, Random& random) {
   admission::GenerateRequest& request = plan.request;
   request.id = {random.next(), random.next() << 8 | static_cast<std::uint64_t>(number) << 2};
   request.tenant = random.chance(0.5) ? "blue" : "red";
+  request.id = owned_id(request.id, request.tenant);
   request.tier = static_cast<mesh::Tier>(random.chance(0.1) ? 0 : random.between(1, 2));
   const std::int64_t prompt = random.chance(0.3) ? random.between(1, 400) : random.between(1, 60);
   for (std::int64_t i = 0; i < prompt; ++i) {
@@ -105,7 +107,7 @@ void World::plan_script() {
   constexpr Duration asked_at = seconds(1);  // every executor is ready
   for (std::size_t i = 0; i < options_.script.clients.size(); ++i) {
     ClientPlan plan = options_.script.clients[i];
-    plan.request.id = {seed_, static_cast<std::uint64_t>(i) << 2};
+    plan.request.id = owned_id({seed_, static_cast<std::uint64_t>(i) << 2}, plan.request.tenant);
     add_client(static_cast<int>(i), *admissions_[i % admissions_.size()], *admissions_.front(),
                std::move(plan), asked_at);
   }

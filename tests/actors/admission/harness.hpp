@@ -9,13 +9,15 @@
 #include <vector>
 
 #include "actors/admission/admission.hpp"
+#include "base/request_owner.hpp"
 #include "engine/fake/fake_text_model.hpp"
 
 namespace aorta::admission {
 
 inline constexpr TokenId stop_id = 0;  // of the fake model: every other id is the byte of its value
 
-inline RequestId request_id(std::uint64_t number) { return {0xA0, number}; }
+// The tenant is the one of ask().
+inline RequestId request_id(std::uint64_t number) { return owned_id({0xA0, number}, "default"); }
 inline ConnectionId connection(std::uint64_t number) { return ConnectionId{number}; }
 inline mesh::PeerId executor(std::uint64_t number, std::uint64_t life = 1) {
   return {"executor-" + std::to_string(number), Incarnation{life}};

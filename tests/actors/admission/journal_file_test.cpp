@@ -183,6 +183,36 @@ TEST_F(JournalFileTest, RefusesANewerOnesAndAnothersFile) {
   EXPECT_EQ(read(*open(2)).size(), 1u);  // nothing was touched
 }
 
+TEST_F(JournalFileTest, RefusesAnotherMeshs) {
+  JournalFileOptions mine = options(5);
+  mine.mesh = "/state/8080";
+  {
+    auto file = std::move(JournalFile::open(mine)->file);
+    ASSERT_TRUE(apply(*file, {JournalWrite{record(1)}}).ok());
+    JournalFileOptions other = options(6);
+    other.mesh = "/state/9090";
+    const auto refused = JournalFile::open(other);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::conflict);
+    EXPECT_NE(refused.error().message.find("with the state folder /state/8080: name another"),
+              std::string::npos)
+        << refused.error().message;
+    EXPECT_TRUE(apply(*file, {JournalWrite{record(2)}}).ok());  // whose it is goes on
+  }
+  mine.owner = Incarnation{7};
+  EXPECT_EQ(read(*JournalFile::open(mine)->file).size(), 2u);
+}
+
+TEST_F(JournalFileTest, NoticesThatItWasDeleted) {
+  auto file = open();
+  ASSERT_TRUE(apply(*file, {JournalWrite{record(1)}}).ok());
+  for (const char* part : {"", "-wal", "-shm"}) fs::remove(options().path + part);
+  const auto failed = apply(*file, {JournalWrite{record(2)}});
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().code, ErrorCode::not_found);
+  EXPECT_NE(failed.error().message.find("was deleted"), std::string::npos);
+}
+
 TEST_F(JournalFileTest, SetsADamagedFileAside) {
   for (const bool all : {true, false}) {
     {
@@ -230,6 +260,14 @@ TEST_F(JournalFileTest, CannotBeOpenedWhereNothingCanBeWritten) {
   const auto opened = JournalFile::open(nowhere);
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, ErrorCode::io);
+  EXPECT_NE(opened.error().message.find("journal.folder"), std::string::npos);
+}
+
+TEST_F(JournalFileTest, ALifeThatNoEpochCouldHoldIsNotRead) {
+  ASSERT_TRUE(apply(*open(), {JournalWrite{record(1)}, JournalWrite{record(2)}}).ok());
+  sql("UPDATE requests SET life = 4294967296 WHERE rowid = 1");  // 0 in 32 bits
+  EXPECT_EQ(read(*open(2)).size(), 1u);
+  EXPECT_EQ(unreadable_, 1u);
 }
 
 TEST_F(JournalFileTest, SyncsBesideTheOneThatWrites) {

@@ -1,77 +1,11 @@
 // What outlives an admission: nothing is accepted that is not written, and the next life goes on
 // with what is.
-#include "base/delivered_hash.hpp"
-#include "tests/actors/admission/harness.hpp"
-#include "tests/actors/admission/memory_journal.hpp"
+#include "tests/actors/admission/journal_harness.hpp"
 
 namespace aorta::admission {
 namespace {
 
 using mesh::Finish;
-
-const mesh::PeerId e1 = executor(1), e2 = executor(2);
-const Error full{ErrorCode::resource_exhausted, "the disk is full"};
-
-// An admission with a journal that answers when it is told to.
-class Life : public Harness {
- public:
-  explicit Life(MemoryJournal& journal, AdmissionOptions options = {}, bool recovered = true)
-      : Harness(with_journal(options)), journal_(journal) {
-    if (recovered) outcome = core.recover(journal_.read(), now);
-    advance(0);
-  }
-
-  Recovered outcome;
-
-  // Carries out what was asked of the journal; returns what it has to answer.
-  std::vector<RequestId> keep() {
-    std::vector<RequestId> written;
-    for (const JournalCommand& command : core.take_journal_commands()) {
-      journal_.apply(command);
-      if (const auto* write = std::get_if<JournalWrite>(&command)) {
-        written.push_back(write->record.request);
-      }
-    }
-    return written;
-  }
-  void write() { core.on_journal(keep(), {}, now, out); }
-  // The journal does nothing of what was asked, and says so.
-  void fail() {
-    std::vector<RequestId> failed;
-    for (const JournalCommand& command : core.take_journal_commands()) {
-      if (const auto* write = std::get_if<JournalWrite>(&command)) {
-        failed.push_back(write->record.request);
-      }
-    }
-    core.on_journal(failed, full, now, out);
-  }
-  void hello(GenerateRequest ask) {
-    join(e1);
-    generate(1, std::move(ask));
-    write();
-    place(1, e1);
-    tokens(e1, key(1), 0, "hello");
-    keep();
-  }
-  void resume_at(std::uint64_t to, std::uint32_t next, std::string_view delivered) {
-    const auto ids = ids_of(delivered);
-    core.resume(connection(to),
-                {.tenant = "default",
-                 .request = request_id(1),
-                 .cursors = {{TokenIndex{next}, false, delivered_hash(ids)}}},
-                now, out);
-  }
-
- private:
-  static AdmissionOptions with_journal(AdmissionOptions options) {
-    options.journal = true;
-    return options;
-  }
-  MemoryJournal& journal_;
-};
-
-Epoch reborn(std::uint32_t life, std::uint32_t epoch = 1) { return Epoch{life << 16 | epoch}; }
-mesh::RequestKey key_of(Epoch epoch) { return {request_id(1), epoch}; }
 
 TEST(Journal, NothingIsAcceptedBeforeItIsWritten) {
   MemoryJournal journal;
@@ -382,79 +316,93 @@ TEST(Journal, WhatLeavesInOrderIsGoneOnWith) {
   EXPECT_EQ(h.ending(2), "stop");
 }
 
-TEST(Carried, ARequestIsGeneratedAgainWhereItIsNotKnown) {
-  Harness h;
-  h.join(e1);
-  ResumeRequest resume{.tenant = "default",
-                       .request = request_id(1),
-                       .cursors = {{TokenIndex{3}, false, delivered_hash(ids_of("hel"))}},
-                       .life = 2,
-                       .carried = h.ask(9)};
-  h.core.resume(connection(1), resume, h.now, h.out);
-  const auto accepted = h.events<Accepted>(1).at(0);
-  EXPECT_EQ(accepted.request, request_id(1));
-  EXPECT_EQ(accepted.life, 256u);
-  const auto open = h.last<mesh::Submit>().open;
-  EXPECT_EQ(open.key, key_of(reborn(256)));
-  h.from_scheduler(mesh::Placed{open.key, e1});
-  h.tokens(e1, open.key, 0, "hello", Finish::none);
-  EXPECT_EQ(h.text(1), "lo");
-  // Back at one that had it: its epochs are larger again.
-  h.tokens(e1, open.key, 5, "!", Finish::stop);
-  EXPECT_EQ(h.ending(1), "stop");
+TEST(Journal, AnswersLateAndNoStreamNoticesIt) {
+  MemoryJournal journal;
+  Life h(journal);
+  h.hello(h.ask(1));
+  h.clear();
+  for (std::uint64_t i = 2; i < 12; ++i) h.generate(i, h.ask(i));
+  const auto asked = h.keep();
+  ASSERT_EQ(asked.size(), 10u);
+  std::string streamed;
+  for (std::uint32_t i = 0; i < 40; ++i) {  // four seconds in which the journal says nothing
+    h.tokens(e1, key(1), 5 + i, "x");
+    EXPECT_EQ(h.text(1), streamed += "x") << "a token waited for the journal";
+    h.advance(100);
+    EXPECT_GE(h.last<mesh::Ack>().items.at(0).next, TokenIndex{6 + i});
+  }
+  h.cancel(1, 1);
+  EXPECT_EQ(h.ending(1), "cancelled");  // nor does an end wait for its record
+  EXPECT_TRUE(h.events<Accepted>(2).empty());
+  h.core.on_journal(asked, {}, h.now, h.out);
+  EXPECT_EQ(h.events<Accepted>(2).size(), 1u);
   EXPECT_TRUE(h.balanced());
 }
 
-TEST(Carried, AnotherTenantsRequestIsNotTouched) {
-  Harness h;
-  stream_hello(h, h.ask(1));
+TEST(Journal, OneThatIsStuckIsAskedNoMore) {
+  MemoryJournal journal;
+  Life h(journal, {.open_requests = 4, .journal_wait_ms = 1000});
+  std::vector<RequestId> asked;
+  for (std::uint64_t i = 1; i < 20; ++i) {
+    h.generate(i, h.ask(i));
+    for (const RequestId one : h.keep()) asked.push_back(one);
+    h.advance(1000);
+    EXPECT_EQ(h.events<Rejected>(i).at(0).code, "journal_unavailable");
+  }
+  EXPECT_EQ(asked.size(), 4u);
+  h.core.on_journal(asked, {}, h.now, h.out);
+  h.generate(20, h.ask(20));
+  h.write();
+  EXPECT_EQ(h.events<Accepted>(20).size(), 1u);
+}
+
+TEST(Journal, ARequestThatHasBegunAnewTooOftenIsGivenUpAloud) {
+  MemoryJournal journal;
+  { Life(journal, {}, false).hello(Harness().ask(1)); }
+  for (std::uint32_t life = 1; life < most_lives; ++life) journal.read();
+  Life h(journal);
+  EXPECT_EQ(h.outcome.known, 0u);
+  EXPECT_EQ(h.outcome.worn_out, 1u);
+  h.keep();
+  EXPECT_EQ(journal.size(), 0u);
+  h.resume_at(2, 4, "hell");
+  EXPECT_EQ(h.events<Rejected>(2).at(0).status, 404);
+}
+
+TEST(Journal, EpochsOfALifeNeverReachTheNext) {
+  for (const bool by_client : {false, true}) {
+    Harness h;
+    auto ask = h.ask(1);
+    ask.on_disconnect = OnDisconnect::park;
+    h.generate(1, ask);
+    for (std::uint32_t epoch = 1; epoch < 0xffff; ++epoch) {
+      if (by_client) {
+        h.gone(1);
+        h.resume(1, 1, 0);
+      } else {
+        h.lose(1, epoch);
+      }
+      h.out = {};
+      h.told.clear();
+      h.core.take_client_events();
+    }
+    if (by_client) h.gone(1);
+    by_client ? h.resume(1, 1, 0) : h.lose(1, 0xffff);
+    EXPECT_EQ(h.ending(1), "worn_out") << by_client;
+    EXPECT_TRUE(h.sent<mesh::Submit>().empty()) << by_client;
+    EXPECT_TRUE(h.balanced()) << by_client;
+  }
+}
+
+TEST(Journal, NobodyDecodesForAClientWhoseNewCursorDiffers) {
+  MemoryJournal journal;
+  Life h(journal);
+  h.hello(h.ask(1));
   h.clear();
-  auto ask = h.ask(1);
-  ask.tenant = "other";
-  h.core.resume(connection(2), {.tenant = "other", .request = request_id(1), .carried = ask},
-                h.now, h.out);
-  EXPECT_EQ(h.events<Rejected>(2).size(), 1u);
-  EXPECT_TRUE(h.sent<mesh::Stop>().empty());
-  h.tokens(e1, key(1), 5, "!", Finish::stop);
-  EXPECT_EQ(h.text(1), "!");
-}
-
-TEST(Carried, WhoComesBackTakesItBack) {
-  Harness h;
-  auto ask = h.ask(1);
-  ask.on_disconnect = OnDisconnect::finish;
-  stream_hello(h, ask);
-  h.gone(1);
-  h.core.resume(connection(2),
-                {.tenant = "default",
-                 .request = request_id(1),
-                 .cursors = {{TokenIndex{7}, false, delivered_hash(ids_of("hello, "))}},
-                 .life = 256},
-                h.now, h.out);
+  h.resume_at(1, 3, "hxl");  // on the connection that had it
+  EXPECT_EQ(h.events<Rejected>(1).at(0).code, "stream_mismatch");
   EXPECT_EQ(h.last<mesh::Stop>().key, key(1));
-  const auto open = h.last<mesh::Submit>().open;
-  EXPECT_EQ(open.key, key_of(reborn(512)));
-  EXPECT_EQ(open.generated_tokens, 5u);
-  h.from_scheduler(mesh::Placed{open.key, e1});
-  h.tokens(e1, open.key, 5, ", you", Finish::none);
-  EXPECT_EQ(h.text(2), "you");
-}
-
-TEST(Carried, WhatWasPromisedIsNotShed) {
-  Harness h;
-  h.figures.starts_per_minute = 1;
-  h.figures.queued = {0, 1000, 0};
-  h.figures.slots_free = 0;
-  h.beat();
-  for (std::uint64_t i = 10; i < 20; ++i) h.generate(i, h.ask(i));
-  h.generate(1, h.ask(1));
-  ASSERT_EQ(h.events<Rejected>(1).at(0).code, "overloaded");
-  ResumeRequest resume{.tenant = "default", .request = request_id(1), .carried = h.ask(1)};
-  h.core.resume(connection(2), resume, h.now, h.out);
-  EXPECT_EQ(h.events<Rejected>(2).size(), 1u);  // it has nothing to show for it
-  resume.cursors = {{TokenIndex{1}, false, delivered_hash(ids_of("h"))}};
-  h.core.resume(connection(3), resume, h.now, h.out);
-  EXPECT_EQ(h.events<Accepted>(3).size(), 1u);
+  EXPECT_TRUE(h.balanced());
 }
 
 }  // namespace

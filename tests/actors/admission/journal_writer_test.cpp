@@ -2,6 +2,7 @@
 #include "actors/admission/journal_writer.hpp"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <condition_variable>
 #include <filesystem>
@@ -136,6 +137,34 @@ TEST_F(JournalWriterTest, OpensAsSoonAsItCanAndTellsWhatWasThere) {
   EXPECT_EQ(opened_->at(0).record.request, id(7));
   journal->add({write_of(8)});
   ASSERT_TRUE(until([&] { return written_.size() == 1; }));
+}
+
+TEST_F(JournalWriterTest, BeginsAnewWhenItsFileIsDeletedInUse) {
+  auto journal = writer(options(), file());
+  journal->add({write_of(1)});
+  ASSERT_TRUE(until([&] { return written_.size() == 1; }));
+  for (const char* part : {"", "-wal", "-shm"}) fs::remove(options().file.path + part);
+  journal->add({write_of(2)});
+  ASSERT_TRUE(until([&] { return failed_.size() == 1; }));
+  journal->add({write_of(3)});
+  ASSERT_TRUE(until([&] { return written_.size() == 2; }));
+  journal.reset();
+  EXPECT_EQ(left(2), 1u);
+}
+
+TEST_F(JournalWriterTest, NobodyWhoAsksWaitsForALockedFile) {
+  auto journal = writer(options(), file());
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(options().file.path.c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  for (std::uint64_t i = 0; i < 1000; ++i) journal->add({write_of(i)});
+  {
+    const std::lock_guard lock(mutex_);
+    EXPECT_TRUE(written_.empty());  // all were asked before any was answered
+  }
+  ASSERT_EQ(sqlite3_exec(other, "COMMIT", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  ASSERT_TRUE(until([&] { return written_.size() + failed_.size() == 1000; }));
 }
 
 }  // namespace
