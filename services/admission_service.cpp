@@ -53,8 +53,8 @@ Composition::AdmissionService::AdmissionService(actors::Host& host,
 Composition::AdmissionService::~AdmissionService() = default;
 
 void Composition::AdmissionService::keep_journal(admission::JournalWriterOptions options,
-                                                 std::unique_ptr<admission::JournalFile> file) {
-  shell_->keep_journal(std::move(options), std::move(file));
+                                                 admission::OpenedJournal opened) {
+  shell_->keep_journal(std::move(options), std::move(opened));
 }
 
 void Composition::AdmissionService::begin() { shell_->begin(); }

@@ -27,8 +27,7 @@ struct Composition::AdmissionService {
   AdmissionService(actors::Host& host, std::unique_ptr<admission::Admission> core,
                    const std::vector<std::string>& binds, const FrontOptions& fronts);
   ~AdmissionService();
-  void keep_journal(admission::JournalWriterOptions options,
-                    std::unique_ptr<admission::JournalFile> file);
+  void keep_journal(admission::JournalWriterOptions options, admission::OpenedJournal opened);
   void begin();
   void use_tls(std::shared_ptr<const fronts::TlsContext> tls) { http_->use_tls(std::move(tls)); }
   void when_ready(std::function<void()> ready);  // called once, when a request could be served

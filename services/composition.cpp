@@ -70,7 +70,6 @@ Result<void> Composition::read_api_keys() {
 // is accepted.
 Result<admission::OpenedJournal> Composition::read_journal(
     const admission::JournalWriterOptions& options) {
-  if (config_.journal.sync == "none") return admission::OpenedJournal{};
   if (auto made = make_private_folder(journal_folder(config_)); !made) {
     log::error("the journal's folder cannot be made: requests are refused until it can",
                {{"reason", made.error().message}});
@@ -98,12 +97,9 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
     text = *opened;
   }
   const auto journal_at = journal_options(config_, hello.self);
-  auto journal = read_journal(journal_at);
-  if (!journal) return journal.error();
   auto core = std::make_unique<admission::Admission>(
       std::move(hello), admission_options(config_, reach_),
       admission::Admission::Models{{model.id, std::move(text)}});
-  admission::log_recovered(core->recover(std::move(journal->entries), now()));
   auto tls = load_tls(config_);
   if (!tls) return tls.error();
   std::string curve_secret;
@@ -117,9 +113,12 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
   fronts.zmq.curve_secret = std::move(curve_secret);
   fronts.http.max_connections = allow_connections(fronts.http.max_connections);
   admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, fronts);
-  if (config_.journal.sync != "none") {
-    admission_->keep_journal(journal_at, std::move(journal->file));
-  }
+  if (config_.journal.sync == "none") return {};
+  // Who opens the journal takes it from whoever has it: only one that has its sockets may. Nobody is
+  // heard on them before begin().
+  auto journal = read_journal(journal_at);
+  if (!journal) return journal.error();
+  admission_->keep_journal(journal_at, std::move(*journal));
   return {};
 }
 

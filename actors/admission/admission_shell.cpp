@@ -10,6 +10,21 @@ constexpr unsigned front_shift = 48;
 
 std::unique_ptr<mesh::Service> as_service(std::unique_ptr<Admission> core) { return core; }
 
+void log_recovered(const Recovered& recovered) {
+  if (recovered.worn_out > 0) {
+    log::warning(
+        "requests of earlier lives are given up: they have begun anew in too many of them. See in "
+        "the node agent's log what ends this admission again and again",
+        {{"requests", std::to_string(recovered.worn_out)},
+         {"lives", std::to_string(most_lives)}});
+  }
+  if (recovered.known + recovered.over + recovered.unservable == 0) return;
+  log::info("requests of an earlier life are known again",
+            {{"known", std::to_string(recovered.known)},
+             {"over", std::to_string(recovered.over)},
+             {"model_not_served", std::to_string(recovered.unservable)}});
+}
+
 }  // namespace
 
 AdmissionShell::AdmissionShell(actors::Host& host, std::unique_ptr<Admission> core,
@@ -25,7 +40,8 @@ AdmissionShell::AdmissionShell(actors::Host& host, std::unique_ptr<Admission> co
   });
 }
 
-void AdmissionShell::keep_journal(JournalWriterOptions options, std::unique_ptr<JournalFile> file) {
+void AdmissionShell::keep_journal(JournalWriterOptions options, OpenedJournal opened) {
+  log_recovered(core_.recover(std::move(opened.entries), aorta::now()));
   JournalWriter::Events events;
   events.written = [this](std::vector<RequestId> requests, Result<void> written) {
     post([this, requests = std::move(requests), written = std::move(written)](
@@ -36,28 +52,14 @@ void AdmissionShell::keep_journal(JournalWriterOptions options, std::unique_ptr<
       log_recovered(core_.recover(entries, now));
     });
   };
-  journal_ = std::make_unique<JournalWriter>(std::move(options), std::move(file), events);
+  journal_ =
+      std::make_unique<JournalWriter>(std::move(options), std::move(opened.file), events);
 }
 
 ConnectionId AdmissionShell::add_front(Front& front) {
   AORTA_CHECK(fronts_.size() < (1u << 16), "connection ids have 16 bits for the front");
   fronts_.push_back(&front);
   return ConnectionId{std::uint64_t{fronts_.size() - 1} << front_shift};
-}
-
-void log_recovered(const Recovered& recovered) {
-  if (recovered.worn_out > 0) {
-    log::warning(
-        "requests of earlier lives are given up: they have begun anew in too many of them. See in "
-        "the node agent's log what ends this admission again and again",
-        {{"requests", std::to_string(recovered.worn_out)},
-         {"lives", std::to_string(most_lives)}});
-  }
-  if (recovered.known + recovered.over + recovered.unservable == 0) return;
-  log::info("requests of an earlier life are known again",
-            {{"known", std::to_string(recovered.known)},
-             {"over", std::to_string(recovered.over)},
-             {"model_not_served", std::to_string(recovered.unservable)}});
 }
 
 // Before clients are told: what they hear of is written no later.

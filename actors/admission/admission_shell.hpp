@@ -22,9 +22,9 @@ class AdmissionShell : public actors::Shell, public ClientPort {
   // the shell.
   ConnectionId add_front(Front& front);
 
-  // Without it nothing that the core wants journaled is answered. What was in the file is the
-  // core's already; a file that is not open yet is opened as soon as that works.
-  void keep_journal(JournalWriterOptions options, std::unique_ptr<JournalFile> file);
+  // Without it nothing that the core wants journaled is answered. Before begin(). A file that is not
+  // open yet is opened as soon as that works.
+  void keep_journal(JournalWriterOptions options, OpenedJournal opened);
 
   // On the loop's thread.
   void generate(ConnectionId connection, GenerateRequest request) override;
@@ -48,8 +48,5 @@ class AdmissionShell : public actors::Shell, public ClientPort {
   bool in_turn_ = false;  // fronts are being told: what they call now is a later turn
   std::unique_ptr<JournalWriter> journal_;
 };
-
-// What an earlier life has left, for the log.
-void log_recovered(const Recovered& recovered);
 
 }  // namespace aorta::admission

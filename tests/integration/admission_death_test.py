@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -25,7 +26,7 @@ from aorta.answers import delivered_hash
 
 QUESTION = "Tell me a long story about a heart."
 TOKENS = 120
-BAD_CONFIGURATION = 78
+IN_USE, BAD_CONFIGURATION = 3, 78
 
 
 @pytest.fixture(scope="module")
@@ -397,6 +398,38 @@ def test_a_damaged_journal_is_set_aside_aloud():
         assert pathlib.Path(f"{journal_of(mesh)}.damaged").exists()
         log = (mesh.state / "logs" / "admission.log").read_text()
         assert "the journal is damaged" in log and "cannot be resumed" in log
+
+
+def test_a_second_process_that_cannot_listen_leaves_the_journal_alone(mesh):
+    second = subprocess.run(
+        [BINARY, "serve", "admission", "--model", "fake", "--port-base", str(mesh.base)],
+        env=mesh.environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert second.returncode == IN_USE and "is in use" in second.stderr
+    with mesh.client() as client:
+        assert client.generate("Still there?", max_tokens=3).read()
+
+
+def test_another_meshs_journal_is_not_touched(mesh, tmp_path):
+    environment = {**mesh.environment, "XDG_STATE_HOME": str(tmp_path)}
+    second = subprocess.run(
+        [BINARY, "serve", "admission", "--model", "fake",
+         "--port-base", str(meshes.free_port_base()),
+         "--set", f"journal.folder={journal_of(mesh).parent}"],
+        env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert second.returncode == BAD_CONFIGURATION
+    assert f"another mesh, with the state folder {mesh.state}" in second.stderr
+    with mesh.client() as client:
+        assert client.generate("Still there?", max_tokens=3).read()
+
+
+def test_a_journal_that_is_deleted_in_use_is_made_again():
+    with meshes.Mesh(executors=1) as mesh, mesh.client() as client:
+        assert client.generate("Now?", max_tokens=3).read()
+        shutil.rmtree(journal_of(mesh).parent)
+        with pytest.raises(aorta.Rejected, match="was deleted or moved away"):
+            client.generate("Now?", max_tokens=3)
+        assert client.generate("Now?", max_tokens=3).read()
+        assert journal_of(mesh).exists()
 
 
 def test_a_newer_journal_is_not_touched():
