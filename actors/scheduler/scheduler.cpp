@@ -130,8 +130,10 @@ void Scheduler::member_gone(const mesh::PeerId& member, LostReason reason, bool 
       view != admissions_.end() && view->second.self == member) {
     const std::set<RequestId> requests = std::move(view->second.requests);
     for (RequestId id : requests) {
-      // It may come back, and ask for it as if for the first time.
-      charge_cost(*find(id), -find(id)->prompt_paid);
+      // Nobody says that the prompt was computed; whoever carries the request on pays for it then.
+      Request& request = *find(id);
+      if (request.prompt_paid > 0) request.prompt_charged = false;
+      charge_cost(request, -request.prompt_paid);
       close(id, now);
     }
     admissions_.erase(view);
