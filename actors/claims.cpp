@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <unordered_map>
 
 namespace aorta::actors {
@@ -40,7 +39,11 @@ class Finder {
 
   void index(const Claims::Open& open) {
     const auto [it, added] = open_.try_emplace(open.key.request, &open);
-    if (added) return;
+    if (added || open.parked) return;
+    if (it->second->parked) {
+      it->second = &open;
+      return;
+    }
     report(about("twice", open.admission, open.key), "request {} is open at {} and at {}",
            open.key.request.to_string(), it->second->admission, open.admission);
   }
@@ -89,7 +92,10 @@ class Finder {
              "the scheduler has request {} on '{}', its admission on '{}'",
              reservation.key.request.to_string(), reservation.executor, open.executor);
     }
-    if (std::abs((reservation.waited - open.waited).count()) > slack_.count()) {
+    // Of a request that was carried here only the scheduler may know how long it had waited before.
+    const bool begun_anew = open.key.epoch.value >> 16 != 0;
+    const Duration longer = reservation.waited - open.waited;
+    if (longer < -slack_ || (longer > slack_ && !begun_anew)) {
       report(about("place", "scheduler", reservation.key),
              "request {} came {} ms ago, but stands in the queue as if it were {} ms",
              reservation.key.request.to_string(), to_ms(open.waited), to_ms(reservation.waited));

@@ -51,7 +51,8 @@ struct Problem {
 };
 
 //   accepted = ended + open                     at each admission
-//   an open request is open at one admission    and runs where that says, in that epoch, if anywhere
+//   an open request is open at one admission    and runs where that says, in that epoch, if anywhere;
+//                                               one may be parked where its client was before
 //   what is placed runs, what runs is placed    and the scheduler keeps a slot for it, and no other
 //   an engine holds what its executor runs      and no KV block for nobody
 //   a request waits since it came               wherever it was in between: within `place_slack`

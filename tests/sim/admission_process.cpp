@@ -8,6 +8,7 @@ std::unique_ptr<mesh::Service> AdmissionProcess::make_core(const mesh::Hello& he
   auto core = std::make_unique<admission::Admission>(
       hello, options_, admission::Admission::Models{{options_.default_model, oracle_.model()}});
   core_ = core.get();
+  if (keeps_journal()) core_->recover(journal_.read(now() - timeline_.now()), now());
   return core;
 }
 
@@ -33,6 +34,7 @@ void AdmissionProcess::died() {
     timeline_.after(Duration(200), [cut = std::move(listener.cut)] { cut(); });
   }
   stale_.clear();
+  journal_.owner_died();
 }
 
 void AdmissionProcess::before_message(const mesh::PeerId& from, const mesh::Message& message) {
@@ -59,9 +61,21 @@ void AdmissionProcess::check_stale() {
   }
 }
 
+void AdmissionProcess::write_journal() {
+  auto commands = core_->take_journal_commands();
+  if (commands.empty()) return;
+  journal_.add(std::move(commands), now() - timeline_.now(),
+               [this](const std::vector<RequestId>& requests, const Result<void>& written) {
+                 turn([this, requests, written](TimePoint now, mesh::Outbox& out) {
+                   core_->on_journal(requests, written, now, out);
+                 });
+               });
+}
+
 // Clients hear of it later, as over a socket: never inside the turn.
 void AdmissionProcess::after_turn() {
   if (!stale_.empty()) check_stale();
+  if (keeps_journal()) write_journal();
   for (auto& output : core_->take_client_events()) {
     timeline_.after(Duration(50), [this, output = std::move(output)] {
       auto connection = connections_.find(output.connection);

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "actors/admission/admission.hpp"
+#include "tests/sim/journal.hpp"
 #include "tests/sim/oracle.hpp"
 #include "tests/sim/process.hpp"
 
@@ -18,10 +19,11 @@ class AdmissionProcess final : public Process {
   };
 
   AdmissionProcess(Timeline& timeline, Network& network, std::string name,
-                   admission::AdmissionOptions options, const Oracle& oracle)
+                   admission::AdmissionOptions options, const Oracle& oracle, Journal journal)
       : Process(timeline, network, name, mesh::ServiceKind::admission, "sim://" + name),
         options_(std::move(options)),
-        oracle_(oracle) {}
+        oracle_(oracle),
+        journal_(std::move(journal)) {}
 
   // A new connection; its listener is told until it closes. None while the admission is dead.
   ConnectionId connect(Listener listener);
@@ -29,6 +31,9 @@ class AdmissionProcess final : public Process {
   using Ask = std::function<void(admission::Admission&, TimePoint, mesh::Outbox&)>;
   void ask(Ask ask);
   const admission::Admission& core() const { return *core_; }
+  bool keeps_journal() const { return options_.journal; }
+  Journal& journal() { return journal_; }
+  const Journal& journal() const { return journal_; }
   // What its ledgers must not have done, as of the last turn; empty when all is well.
   const std::string& violation() const { return violation_; }
 
@@ -45,9 +50,11 @@ class AdmissionProcess final : public Process {
     TokenIndex next;
   };
   void check_stale();
+  void write_journal();
 
   admission::AdmissionOptions options_;
   const Oracle& oracle_;
+  Journal journal_;
   admission::Admission* core_ = nullptr;
   std::map<ConnectionId, Listener> connections_;
   ConnectionId last_connection_;

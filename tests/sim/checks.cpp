@@ -75,7 +75,7 @@ void World::check_ledgers(const AdmissionProcess& admission) {
     const admission::Placed* placed = request->placed();
     if (placed != nullptr && crashed_.contains(placed->executor)) count_crash(request->key());
     const auto& generated = request->ledger.generated();
-    Checked& checked = checked_[{&admission, id}];
+    Checked& checked = checked_[{admission.self(), id, admission::life_of(request->epoch)}];
     if (generated.size() == checked.tokens) continue;
     const Expected* expected = expected_of(id);
     if (expected == nullptr) continue;
@@ -97,7 +97,7 @@ void World::tell_states(const AdmissionProcess& admission) {
       state += fmt::format(" on {}{}", placed->executor.name, placed->heard ? ", heard" : "");
     }
     if (const auto& outcome = request->ledger.outcome()) state += ": " + outcome->name();
-    Checked& checked = checked_[{&admission, id}];
+    Checked& checked = checked_[{admission.self(), id, admission::life_of(request->epoch)}];
     if (checked.told == state) continue;
     checked.told = state;
     tell(admission.name(),
@@ -188,6 +188,8 @@ void World::check_gone_clients() {
     for (const auto& [id, request] : admission->core().requests().active()) {
       const auto known = known_.find(id.low);
       if (known == known_.end() || !known->second.client->wants_nothing()) continue;
+      // Brought back from the journal: it waits for somebody to ask, and runs no more.
+      if (request->begun_anew && request->phase() == admission::Phase::parked) continue;
       violate(fmt::format("{} is {} at {}, although its client is gone", short_name(id),
                           name_of(request->phase()), admission->name()));
     }
@@ -291,6 +293,9 @@ void World::expect_calm() {
     }
     if (const auto all = admission->core().requests().all().size(); all != 0) {
       violate(fmt::format("{} still keeps {} requests", admission->name(), all));
+    }
+    if (const auto all = admission->journal().size(); all != 0) {
+      violate(fmt::format("the journal of {} still has {} requests", admission->name(), all));
     }
   }
   const auto audit = nlohmann::json::parse(scheduler_->core().audit_json(scheduler_->now()));

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/delivered_hash.hpp"
+
 namespace aorta::sim {
 
 using Habit = ClientPlan::Habit;
@@ -76,21 +78,28 @@ void Client::begin() {
 }
 
 // Without a journal the request went with its admission. Who has a key asks again, there or
-// elsewhere; the others are told that the connection ended.
+// elsewhere; others go on where they were, if they can.
 void Client::on_cut() {
   if (ended()) return;
   tell("is cut off: its admission died");
   ++cuts_;
+  cut_at_ = timeline_.now();
   if (plan_.habit == Habit::repeats) {
     shown_ = true;
     if (cuts_ % 2 == 1) std::swap(admission_, other_);
     return timeline_.after(Duration(50'000), [this] { ask_again(); });
   }
-  if (plan_.habit == Habit::resumes && accepted_) {
-    shown_ = true;
-    return timeline_.after(Duration(50'000), [this] { reconnect(); });
-  }
-  end_all("cut");
+  const bool goes_on = plan_.habit == Habit::resumes || plan_.when_cut != ClientPlan::Cut::gives_up;
+  if (!goes_on || !was_accepted_) return end_all("cut");
+  if (plan_.habit == Habit::resumes) shown_ = true;
+  if (plan_.when_cut == ClientPlan::Cut::carries && cuts_ % 2 == 1) std::swap(admission_, other_);
+  timeline_.after(Duration(50'000), [this] { reconnect(); });
+}
+
+// So long that its request may have been given up.
+bool Client::away_for_long() const {
+  const TimePoint since = std::min(left_at_, cut_at_);
+  return since != never && timeline_.now() - since >= plan_.park;
 }
 
 void Client::violate(std::string what) {
@@ -127,11 +136,19 @@ void Client::handle(const admission::ClientEvent& event) {
   if (const auto* done = std::get_if<admission::Done>(&event)) return on_done(*done);
   if (const auto* accepted = std::get_if<admission::Accepted>(&event)) {
     if (accepted->choices != readings_.size()) violate("accepted with another n");
-    accepted_ = true;
+    accepted_ = was_accepted_ = true;
+    life_ = accepted->life;
     tell("is accepted");
     if (plan_.after_tokens == 0) show_habit();
   } else if (const auto* rejected = std::get_if<admission::Rejected>(&event)) {
-    if (rejected->code == "request_not_found" && cuts_ > 0) return end_all("cut");
+    if (was_accepted_ && cuts_ > 0 && rejected->retry_after_ms > 0) {
+      return timeline_.after(std::chrono::milliseconds(rejected->retry_after_ms),
+                             [this] { reconnect(); });
+    }
+    if (rejected->code == "request_not_found" && cuts_ > 0) {
+      if (admission_->keeps_journal() && !away_for_long()) violate("is not known any more");
+      return end_all("cut");
+    }
     if (accepted_) violate("rejected after it was accepted: " + rejected->code);
     for (Reading& reading : readings_) end(reading, "rejected " + rejected->code);
   } else if (const auto* failed = std::get_if<admission::Failed>(&event)) {
@@ -213,8 +230,7 @@ void Client::on_done(const admission::Done& done) {
       violate("usage differs");
     }
   } else if (done.finish_reason == "cancelled" && plan_.habit != Habit::cancels) {
-    const bool too_late = left_at_ != never && timeline_.now() - left_at_ >= plan_.park;
-    if (!too_late) violate("cancelled, and nobody had asked for it");
+    if (!away_for_long()) violate("cancelled, and nobody had asked for it");
   }
   end(reading, done.finish_reason);
 }
@@ -270,16 +286,24 @@ void Client::ask_again() {
 void Client::reconnect() {
   if (plan_.habit == Habit::repeats) return ask_again();
   accepted_ = false;
-  std::vector<TokenIndex> next;
+  const bool carries = plan_.when_cut == ClientPlan::Cut::carries;
+  admission::ResumeRequest resume{
+      .tenant = plan_.request.tenant, .request = plan_.request.id, .life = life_};
+  if (carries) resume.carried = plan_.request;
   for (Reading& reading : readings_) {
     reading.outcome.clear();
-    reading.reasoning.resize(reading.reasoning.size() - std::exchange(reading.end_reasoning, 0));
-    reading.text.resize(reading.text.size() - std::exchange(reading.end_text, 0));
-    next.push_back(TokenIndex{static_cast<std::uint32_t>(reading.ids.size())});
+    if (!carries) {
+      reading.reasoning.resize(reading.reasoning.size() - std::exchange(reading.end_reasoning, 0));
+      reading.text.resize(reading.text.size() - std::exchange(reading.end_text, 0));
+    }
+    resume.cursors.push_back(
+        {.next = TokenIndex{static_cast<std::uint32_t>(reading.ids.size())},
+         .end_text = reading.end_reasoning + reading.end_text > 0,
+         .delivered_hash = delivered_hash(reading.ids)});
   }
-  tell("resumes at " + admission_->name());
-  open([this, next](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
-    core.resume(connection_, plan_.request.tenant, plan_.request.id, next, now, out);
+  tell(fmt::format("resumes at {}{}", admission_->name(), carries ? ", request in hand" : ""));
+  open([this, resume](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
+    core.resume(connection_, resume, now, out);
   });
 }
 

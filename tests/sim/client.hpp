@@ -1,7 +1,8 @@
 #pragma once
 // A simulated client: asks, reads, and sometimes cancels, dawdles, disconnects and resumes, or
 // vanishes. It compares every delivery with the oracle's answer the moment it comes. When its
-// admission dies it does what its kind can: ask again under its key, resume, or give up.
+// admission dies it does what its kind can: ask again under its key, resume there or, with the
+// request carried along, at the other one, or give up.
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@ struct ClientPlan {
   enum class Habit { reads, cancels, dawdles, resumes, vanishes, repeats };
   static const char* name_of(Habit habit);
   Habit habit = Habit::reads;
+  // When its admission dies.
+  enum class Cut { gives_up, resumes, carries } when_cut = Cut::gives_up;
   std::uint32_t after_tokens = 0;  // when the habit shows
   Duration pause{};                // how long it dawdles or stays away
   Duration park{};                 // how long its admission keeps it when it is away
@@ -37,6 +40,7 @@ class Client {
   const ClientPlan& plan() const { return plan_; }
   const Expected& expected(std::uint32_t choice) const { return readings_[choice].expected; }
   std::uint32_t cuts() const { return cuts_; }  // how often its admission died
+  const AdmissionProcess& admission() const { return *admission_; }
   void hurry_park(Duration ahead) { plan_.park -= ahead; }  // its admission's clock has stepped
   bool returned() const { return left_at_ != never; }
   bool repeated() const { return shown_ && plan_.habit == ClientPlan::Habit::repeats; }
@@ -65,6 +69,7 @@ class Client {
   void on_cut();
   void ask_again();
   void reconnect();
+  bool away_for_long() const;
   void end(Reading& reading, std::string outcome);
   void end_all(const std::string& outcome);
   Reading& reading_of(std::uint32_t choice);
@@ -77,9 +82,10 @@ class Client {
   ClientPlan plan_;
   std::vector<Reading> readings_;
   ConnectionId connection_;
-  bool accepted_ = false, shown_ = false;
+  bool accepted_ = false, was_accepted_ = false, shown_ = false;
   std::uint32_t cuts_ = 0;
-  TimePoint left_at_ = never;
+  std::uint32_t life_ = 0;  // of its request, as it was told
+  TimePoint left_at_ = never, cut_at_ = never;
   std::string violation_;
 };
 

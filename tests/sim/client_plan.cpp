@@ -70,6 +70,7 @@ ClientPlan World::make_plan(int number, Random& random) {
     request.idempotency_key = fmt::format("key-{}", number);
     request.body_digest = request.idempotency_key;
   }
+  plan.when_cut = static_cast<ClientPlan::Cut>(random.between(0, 2));
   return plan;
 }
 

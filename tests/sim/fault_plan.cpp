@@ -64,6 +64,8 @@ std::span<const World::FaultKind> World::fault_kinds() {
        [](World& w, Random& r) { w.partition_one_way(r); }},
       {"connection delayed", &Faults::delay, [](World& w, Random& r) { w.delay_connection(r); }},
       {"clock stepped", &Faults::clock_step, [](World& w, Random& r) { w.step_clock(r); }},
+      {"journal full", &Faults::journal_full,
+       [](World& w, Random& r) { w.fill_journal(w.any_admission(r), r); }},
   };
   return kinds;
 }

@@ -151,6 +151,16 @@ void World::delay_connection(Random& random) {
   disturb(end + by);
 }
 
+void World::fill_journal(AdmissionProcess& victim, Random& random) {
+  if (!journal_) return;
+  cover(&victim);
+  const TimePoint end = until(random, 2500);
+  tell(victim.name(), fmt::format("has no room for its journal for {} ms",
+                                  to_ms(end - timeline_.now())));
+  victim.journal().fill(end);
+  disturb(end);
+}
+
 // Forward only: a steady clock never goes back.
 void World::step_clock(Random& random) {
   std::vector<Process*> all{scheduler_.get(), monitor_.get(), cache_.get()};

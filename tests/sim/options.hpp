@@ -21,6 +21,7 @@ struct Faults {
   double node_kill = 0.15, node_pause = 0.15;
   double disconnect = 0.8, partition = 0.3, one_way_partition = 0.3, delay = 0.3;
   double clock_step = 0.25;
+  double journal_full = 0.2;
   double poison = 0.15;  // a request whose prompt crashes every engine that computes it
   Faults scaled(double factor) const;
 };
@@ -53,6 +54,7 @@ struct WorldOptions {
   double lucky = 0.2;
   // Share of faults that wait for a request in a drawn state.
   double aimed = 0.25;
+  double journal = 0.75;  // share of seeds whose admissions keep one
   Faults faults;
   Script script;
   std::uint32_t blocks = 80;  // of 4 × 64 that the context could take: preemption is common

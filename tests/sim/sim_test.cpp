@@ -93,7 +93,7 @@ TEST(Simulator, FaultsHaveTheirEffects) {
   const BatchResult result = run_batch(options);
   const Tally& tally = result.tally;
   EXPECT_FALSE(result.failure);
-  EXPECT_EQ(tally.coverage.times.size(), 24);
+  EXPECT_EQ(tally.coverage.times.size(), 25);
   for (const char* end : {"stop", "length", "cancelled", "vanished", "cut", "failed poison"}) {
     EXPECT_TRUE(tally.outcomes.contains(end)) << end;
   }

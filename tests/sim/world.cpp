@@ -83,6 +83,9 @@ void World::draw_options() {
   load_ = milliseconds(random_.between(10, random_.chance(0.3) ? 600 : 60));
   park_ = seconds(2);
   retain_ = seconds(3);
+  Random disk(seed_ ^ 0x6469736b);
+  journal_ = disk.chance(options_.journal);
+  journal_write_ = milliseconds(disk.chance(0.3) ? disk.between(5, 80) : 1);
 }
 
 void World::build() {
@@ -127,8 +130,11 @@ void World::build() {
     options.lease_ms = ms_of(lease_);
     options.park_ms = ms_of(park_);
     options.retain_ms = ms_of(retain_);
-    admissions_.push_back(std::make_unique<AdmissionProcess>(
-        timeline_, network_, fmt::format("admission-{}", i), options, oracle_));
+    options.journal = journal_;
+    Journal journal(timeline_, Random(seed_ * 31 + static_cast<std::uint64_t>(i)), journal_write_);
+    admissions_.push_back(
+        std::make_unique<AdmissionProcess>(timeline_, network_, fmt::format("admission-{}", i),
+                                           options, oracle_, std::move(journal)));
     watch(*admissions_.back());
     admissions_.back()->boot();
   }

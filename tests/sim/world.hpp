@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -107,6 +108,7 @@ class World {
   void partition_one_way(Random& random);
   void delay_connection(Random& random);
   void step_clock(Random& random);
+  void fill_journal(AdmissionProcess& victim, Random& random);
 
   // Checks.
   void watch(Process& process);
@@ -140,6 +142,8 @@ class World {
   std::vector<std::unique_ptr<ExecutorProcess>> executors_;
   std::map<const ExecutorProcess*, std::uint64_t> agents_;  // life of the agent that started it
   std::vector<std::unique_ptr<Client>> clients_;
+  bool journal_ = false;
+  Duration journal_write_{};  // the slowest
   Duration lease_{}, silence_{}, stall_{}, park_{}, retain_{}, load_{};
   bool whole_ = false;  // all executors have been there
 
@@ -155,7 +159,8 @@ class World {
     std::uint32_t tokens = 0;
     std::string told;  // in the story
   };
-  std::map<std::pair<const AdmissionProcess*, RequestId>, Checked> checked_;
+  // By life of the admission, request, and life of that.
+  std::map<std::tuple<mesh::PeerId, RequestId, std::uint32_t>, Checked> checked_;
   std::map<std::string, TimePoint> problems_;  // since when each stays
   std::map<std::pair<mesh::PeerId, mesh::RequestKey>, TimePoint> stale_runs_;
   struct Aimed {
