@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <unordered_map>
+#include <unordered_set>
+
+#include "base/lives.hpp"
 
 namespace aorta::actors {
 namespace {
@@ -14,6 +17,9 @@ class Finder {
   std::vector<Problem> find() {
     for (const Claims::Admission& admission : claims_.admissions) check(admission);
     for (const Claims::Open& open : claims_.open) index(open);
+    for (const Claims::Run& run : claims_.runs) busy_.insert(run.executor);
+    for (const Claims::Reservation& one : claims_.reservations) busy_.insert(one.executor);
+    for (const Claims::Booked& booked : claims_.booked) check(booked);
     for (const Claims::Executor& executor : claims_.executors) check(executor);
     for (const Claims::Run& run : claims_.runs) check(run);
     for (const Claims::Reservation& reservation : claims_.reservations) check(reservation);
@@ -59,6 +65,12 @@ class Finder {
     }
   }
 
+  void check(const Claims::Booked& booked) {
+    if (booked.slots == 0 || busy_.contains(booked.executor)) return;
+    report("booked " + booked.executor, "{} has nothing to do, but {} of its slots are not free",
+           booked.executor, booked.slots);
+  }
+
   void check(const Claims::Run& run) {
     const auto it = open_.find(run.key.request);
     if (it == open_.end()) {
@@ -93,9 +105,8 @@ class Finder {
              reservation.key.request.to_string(), reservation.executor, open.executor);
     }
     // Of a request that was carried here only the scheduler may know how long it had waited before.
-    const bool begun_anew = open.key.epoch.value >> 16 != 0;
     const Duration longer = reservation.waited - open.waited;
-    if (longer < -slack_ || (longer > slack_ && !begun_anew)) {
+    if (longer < -slack_ || (longer > slack_ && !was_carried(open.key.epoch))) {
       report(about("place", "scheduler", reservation.key),
              "request {} came {} ms ago, but stands in the queue as if it were {} ms",
              reservation.key.request.to_string(), to_ms(open.waited), to_ms(reservation.waited));
@@ -117,6 +128,7 @@ class Finder {
   const Claims& claims_;
   Duration slack_;
   std::vector<Problem> problems_;
+  std::unordered_set<std::string> busy_;  // executors
   std::unordered_map<RequestId, const Claims::Open*> open_;
   std::unordered_map<RequestId, const Claims::Run*> running_;
   std::unordered_map<RequestId, const Claims::Reservation*> known_;

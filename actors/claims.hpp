@@ -37,11 +37,16 @@ struct Claims {
     std::string executor;  // whose slot it takes; empty: it waits
     Duration waited{};
   };
+  struct Booked {  // the scheduler's count of an executor's slots that are not free
+    std::string executor;
+    std::uint32_t slots = 0;
+  };
   std::vector<Admission> admissions;
   std::vector<Open> open;
   std::vector<Executor> executors;
   std::vector<Run> runs;
   std::vector<Reservation> reservations;
+  std::vector<Booked> booked;
   bool scheduler = false;  // has answered: its reservations are all here
 };
 
@@ -55,6 +60,7 @@ struct Problem {
 //                                               one may be parked where its client was before
 //   what is placed runs, what runs is placed    and the scheduler keeps a slot for it, and no other
 //   an engine holds what its executor runs      and no KV block for nobody
+//   an executor that has nothing to do is free  in the scheduler's books, too
 //   a request waits since it came               wherever it was in between: within `place_slack`
 std::vector<Problem> find_problems(const Claims& claims, Duration place_slack);
 

@@ -112,6 +112,11 @@ class Audit {
     for (const json& request : reply["known"]) {
       claims_.reservations.push_back({key_of(request, "request"), text(request, "executor")});
     }
+    if (!reply.contains("executors")) return;
+    for (const json& executor : reply["executors"]) {
+      claims_.booked.push_back({text(executor, "name"),
+                                static_cast<std::uint32_t>(number(executor, "/slots_used"))});
+    }
   }
 
   void add_executor(const std::string& name, const json& reply) {

@@ -91,6 +91,9 @@ void Scheduler::claim(actors::Claims& claims, TimePoint now) const {
     claims.reservations.push_back({request.key, placed ? request.executor.name : std::string(),
                                    now - request.job.arrival});
   }
+  for (const auto& [name, executor] : executors_.all()) {
+    claims.booked.push_back({name, executor.used()});
+  }
 }
 
 // Balanced: the queues hold exactly the queued, the slots exactly the placed.

@@ -75,7 +75,7 @@ void World::check_ledgers(const AdmissionProcess& admission) {
     const admission::Placed* placed = request->placed();
     if (placed != nullptr && crashed_.contains(placed->executor)) count_crash(request->key());
     const auto& generated = request->ledger.generated();
-    Checked& checked = checked_[{admission.self(), id, admission::life_of(request->epoch)}];
+    Checked& checked = checked_[{admission.self(), id, life_of(request->epoch)}];
     if (generated.size() == checked.tokens) continue;
     const Expected* expected = expected_of(id);
     if (expected == nullptr) continue;
@@ -97,7 +97,7 @@ void World::tell_states(const AdmissionProcess& admission) {
       state += fmt::format(" on {}{}", placed->executor.name, placed->heard ? ", heard" : "");
     }
     if (const auto& outcome = request->ledger.outcome()) state += ": " + outcome->name();
-    Checked& checked = checked_[{admission.self(), id, admission::life_of(request->epoch)}];
+    Checked& checked = checked_[{admission.self(), id, life_of(request->epoch)}];
     if (checked.told == state) continue;
     checked.told = state;
     tell(admission.name(),
@@ -162,8 +162,10 @@ void World::check_stale_runs() {
       TimePoint first = before == stale_runs_.end() ? timeline_.now() : before->second;
       if (hampered != hampered_until_.end()) first = std::max(first, hampered->second);
       since[key] = first;
+      // Its lease ends it at the latest; when all is well again, the scheduler before that.
       const Duration age = timeline_.now() - first;
-      if (age <= lease_ + milliseconds(500)) return;
+      const Duration noticed = timeline_.now() - std::max(first, disturbed_until_);
+      if (age <= lease_ + milliseconds(500) && noticed <= silence_ + after_disturbance) return;
       violate(fmt::format("{} has run {} for {} ms, although it has ended or gone on elsewhere, "
                           "and its lease is {} ms",
                           executor->name(), short_name(run.key.request), to_ms(age),

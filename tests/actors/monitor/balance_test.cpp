@@ -99,6 +99,10 @@ INSTANTIATE_TEST_SUITE_P(
                                 "'executor-2', its admission on 'executor-1'"},
                       Imbalance{"engine", "executor-1", "/engine_slots_used", 1,
                                 "executor-1 runs 2 requests, but its engine holds 1"},
+                      Imbalance{"booked", "scheduler", "/executors",
+                                json::parse(R"([{"name":"executor-1","slots_used":2},
+                                                {"name":"executor-2","slots_used":1}])"),
+                                "executor-2 has nothing to do, but 1 of its slots are not free"},
                       Imbalance{"own", "cache", "/balanced", false,
                                 "cache does not balance: its own counts differ"}),
     [](const auto& info) { return info.param.name; });
