@@ -192,7 +192,8 @@ std::vector<Setting> make_settings() {
       number(SETTING(scheduler.slow_start_ms), 0, 600'000,
              "A new executor's slots are preferred little by little over this time."),
       number(SETTING(scheduler.probation_ms), 0, 600'000,
-             "An executor that crashed or stalled takes one request at a time for so long."),
+             "An executor that crashed or stalled takes one request at a time until one brings a "
+             "token, or for so long."),
       number(SETTING(scheduler.stall_ms), 100, 600'000,
              "An executor with requests on board that finishes no step for so long is stalled."),
       number(SETTING(scheduler.stall_steps), 1, 10'000,

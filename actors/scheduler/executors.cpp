@@ -22,6 +22,11 @@ bool Executor::serving() const {
   return state == mesh::ServiceState::ready && !stalled && !leaving && slots_total > 0;
 }
 
+bool Executor::has_suspect() const {
+  return std::any_of(placed.begin(), placed.end(),
+                     [](const auto& entry) { return entry.second.suspect; });
+}
+
 std::uint32_t Executor::used() const {
   std::uint32_t used = holding;
   for (const auto& [key, placement] : placed) used += placement.seen ? 0 : 1;
@@ -51,7 +56,7 @@ std::uint32_t Executor::free_blocks() const {
 void Executors::joined(const mesh::PeerId& self, TimePoint now) {
   Executor executor;
   executor.self = self;
-  executor.progressed = now;
+  executor.progressed = executor.beat_at = now;
   std::erase_if(suspects_, [&](const auto& suspect) { return suspect.second <= now; });
   if (auto it = suspects_.find(self.name); it != suspects_.end()) {
     executor.probation_until = it->second;
@@ -110,12 +115,16 @@ void Executors::beat(Executor& e, const mesh::ExecutorBeat& beat, TimePoint now)
   }
   e.steps = beat.steps;
   ++e.beats;
+  e.beat_at = now;
 
   for (auto& [key, placement] : e.placed) {
     const auto claim = e.claimed.find(key);
     if (claim == e.claimed.end()) continue;
     placement.seen = true;
-    if (claim->second.finished || claim->second.next > placement.first) placement.prefill = 0;
+    if (!claim->second.finished && claim->second.next <= placement.first) continue;
+    placement.prefill = 0;
+    placement.suspect = false;
+    e.probation_until = now;  // its engine goes
   }
   if (e.alone && !e.claimed.contains(*e.alone) && !e.placed.contains(*e.alone)) e.alone.reset();
 }
@@ -192,6 +201,7 @@ bool Executors::within_ramp(const Executor& e, TimePoint now) const {
 
 bool Executors::room(const Executor& e, const Need& need, TimePoint now) const {
   if (e.free(now) == 0 || (need.alone && e.used() > 0)) return false;
+  if (need.suspect && e.has_suspect()) return false;
   // What is longer than the whole pool is the engine's to refuse.
   return e.free_blocks() >= std::min(blocks_of(need.tokens), e.blocks_total);
 }
@@ -223,7 +233,10 @@ Executor* Executors::best(const Need& need, TimePoint now, Fit& fit) {
 
 void Executors::place(Executor& e, const mesh::RequestKey& key, const Need& need,
                       TokenIndex first) {
-  e.placed[key] = {.prefill = need.tokens, .first = first, .seen = e.claimed.contains(key)};
+  e.placed[key] = {.prefill = need.tokens,
+                   .first = first,
+                   .seen = e.claimed.contains(key),
+                   .suspect = need.suspect};
   if (need.alone) e.alone = key;
 }
 

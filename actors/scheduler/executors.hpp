@@ -24,7 +24,8 @@ struct Need {
   std::uint32_t tokens = 0;  // to prefill: prompt and what earlier lives generated
   std::string numerics_id;   // of its earlier lives; empty: none yet
   bool strict = false;       // no other numerics_id will do
-  bool alone = false;        // suspected of crashing engines: risks nobody else's request
+  bool suspect = false;      // of a crash that it was on board of: no two of these together
+  bool alone = false;        // of several: risks nobody else's request
 };
 
 struct Executor {
@@ -32,6 +33,7 @@ struct Executor {
     std::uint32_t prefill = 0;          // tokens before its first; 0 once that was generated
     TokenIndex first;                   // index of its first token here
     bool seen = false;                  // in a beat, at least once
+    bool suspect = false;               // until its first token here
     std::uint32_t unclaimed_beats = 0;  // beats in a row without it that should have shown it
     std::uint64_t unclaimed_at = 0;     // the scheduler's beat that the last of them knew of
   };
@@ -51,6 +53,7 @@ struct Executor {
   std::map<mesh::RequestKey, Orphan> orphans;
   std::optional<mesh::RequestKey> alone;
   std::uint64_t beats = 0;
+  TimePoint beat_at{};      // when the last one came
   std::uint64_t heard = 0;  // the scheduler's last beat that its own last one knew of
   TimePoint ready_since = never;
   TimePoint progressed{};
@@ -62,6 +65,7 @@ struct Executor {
   bool refused = false;  // declined what fitted by our count: its next beat will tell
 
   bool serving() const;
+  bool has_suspect() const;
   std::uint32_t used() const;
   std::uint64_t prefill() const;  // tokens of prompts placed here that have no answer yet
   std::uint32_t free(TimePoint now) const;
@@ -80,7 +84,8 @@ class Executors {
 
   // Takes the beat in; `now` is when it arrived.
   void beat(Executor& executor, const mesh::ExecutorBeat& beat, TimePoint now);
-  // It crashed or stalled: one request at a time for a while, in its next life too.
+  // It crashed or stalled: one request at a time until one has brought a token, or for a while; in
+  // its next life too.
   void suspect(const std::string& name, TimePoint now);
   // Those that have requests on board and finished no step for too long, each told once, and again
   // when requests are found on board later.

@@ -121,9 +121,13 @@ void Scheduler::on_child_died(const mesh::ChildDied& died, TimePoint now, mesh::
 void Scheduler::member_gone(const mesh::PeerId& member, LostReason reason, bool counted_crash,
                             TimePoint now, mesh::Outbox& out) {
   if (Executor* executor = executors_.find(member)) {
-    std::vector<RequestId> aboard;
-    for (const auto& [key, placement] : executor->placed) aboard.push_back(key.request);
-    for (RequestId id : aboard) lose(*find(id), reason, counted_crash, now, out);
+    std::set<mesh::RequestKey> guilty;
+    if (counted_crash) guilty = blamed(*executor);
+    std::vector<mesh::RequestKey> aboard;
+    for (const auto& [key, placement] : executor->placed) aboard.push_back(key);
+    for (const mesh::RequestKey& key : aboard) {
+      lose(*find(key.request), reason, guilty.contains(key), now, out);
+    }
     executors_.left(member.name);
   }
   if (auto view = admissions_.find(member.name);
@@ -141,6 +145,20 @@ void Scheduler::member_gone(const mesh::PeerId& member, LostReason reason, bool 
   node_desired_.erase(member.name);
   const mesh::Peering::Peer* peer = peering_.find(member.name);
   if (peer != nullptr && peer->self == member) peering_.forget(member.name, now);
+}
+
+// Whom a crash counts against: what was on board, that is, what its beats have named, or what was
+// placed there while they still came. If one of these is suspected of an earlier crash and has brought
+// no token since, it was that one and no neighbour.
+std::set<mesh::RequestKey> Scheduler::blamed(const Executor& executor) {
+  const TimePoint beats_end = executor.beat_at + options_.beat_every * options_.reconcile_beats;
+  std::set<mesh::RequestKey> aboard, suspects;
+  for (const auto& [key, placement] : executor.placed) {
+    if (!placement.seen && find(key.request)->placed_at > beats_end) continue;
+    aboard.insert(key);
+    if (placement.suspect) suspects.insert(key);
+  }
+  return suspects.empty() ? aboard : suspects;
 }
 
 // Nobody at the other end now. A peer that has only lost its connection comes back to its beats,

@@ -80,6 +80,7 @@ class Scheduler : public mesh::Service {
   void on_child_died(const mesh::ChildDied& died, TimePoint now, mesh::Outbox& out);
   void member_gone(const mesh::PeerId& member, mesh::LostReason reason, bool counted_crash,
                    TimePoint now, mesh::Outbox& out);
+  std::set<mesh::RequestKey> blamed(const Executor& executor);
   void finish_turn(TimePoint now, mesh::Outbox& out);
   void broadcast(mesh::Outbox& out);
 

@@ -1,4 +1,7 @@
 // Membership, dead and stalled executors, and both sides' claims compared.
+#include <map>
+#include <set>
+
 #include "tests/actors/scheduler/scheduler_harness.hpp"
 
 namespace aorta::scheduler {
@@ -250,6 +253,86 @@ TEST_F(FailureTest, AfterACrashItTakesOneAtATime) {
   add_executor(peer("executor-1", 2));
   for (std::uint64_t n = 2; n <= 4; ++n) submit(open_request(n));
   EXPECT_EQ(taken<mesh::Placed>(admission_).size(), 1u);
+}
+
+// Whatever crashed it, its engine goes: nobody else has to wait for the end of a probation.
+TEST_F(FailureTest, ATokenEndsTheProbation) {
+  receive(peer("node"), mesh::ChildDied{e1_, -11, "SIGSEGV", true, true});
+  const auto reborn = peer("executor-1", 2);
+  add_executor(reborn);
+  for (std::uint64_t n = 2; n <= 4; ++n) submit(open_request(n));
+  EXPECT_EQ(taken<mesh::Placed>(admission_).size(), 1u);
+  auto runs = running(2);
+  executor_says(reborn, {runs});
+  EXPECT_TRUE(taken<mesh::Placed>(admission_).empty()) << "it may crash in the prefill";
+  runs.next = TokenIndex{1};
+  executor_says(reborn, {runs});
+  EXPECT_EQ(taken<mesh::Placed>(admission_).size(), 2u);
+}
+
+// The word of a crash comes late: what was placed there since was never on board.
+TEST_F(FailureTest, ACrashCountsForWhatWasPlacedWhileItsBeatsCame) {
+  advance(50ms);
+  submit(open_request(2));
+  advance(900ms);
+  submit(open_request(3));
+  receive(peer("node"), mesh::ChildDied{e1_, -11, "SIGSEGV", true, true});
+  std::map<std::uint64_t, bool> counted;
+  for (const mesh::Lost& told : lost()) counted[told.key.request.low] = told.counted_crash;
+  EXPECT_EQ(counted, (std::map<std::uint64_t, bool>{{1, true}, {2, true}, {3, false}}));
+}
+
+// Requests 1 and 2 were on board of a crash; now executor-2 takes them, and it serves others too.
+class SuspectTest : public FailureTest {
+ protected:
+  void SetUp() override {
+    FailureTest::SetUp();
+    submit(open_request(2));
+    receive(peer("node"), mesh::ChildDied{e1_, -11, "SIGSEGV", true, true});
+    EXPECT_EQ(counted(), (std::set<std::uint64_t>{1, 2}));
+    out_ = {};
+    add_executor(e2_);
+    for (std::uint64_t n = 1; n <= 2; ++n) submit(open_request(n, 2));
+    submit(open_request(3));
+  }
+  std::set<std::uint64_t> counted() {
+    std::set<std::uint64_t> found;
+    for (const mesh::Lost& told : lost()) {
+      if (told.counted_crash) found.insert(told.key.request.low);
+    }
+    return found;
+  }
+  std::set<std::uint64_t> all_placed() {
+    std::set<std::uint64_t> found;
+    for (const auto& told : taken<mesh::Placed>(admission_)) found.insert(told.key.request.low);
+    return found;
+  }
+  static mesh::RunningRequest with_token(std::uint64_t n) {
+    auto runs = running(n, 2);
+    runs.next = TokenIndex{1};
+    return runs;
+  }
+};
+
+TEST_F(SuspectTest, NoTwoAreTogetherUntilOneHasBroughtAToken) {
+  EXPECT_EQ(all_placed(), (std::set<std::uint64_t>{1, 3})) << "and nobody else waits for them";
+  executor_says(e2_, {running(1, 2), running(3)});
+  EXPECT_TRUE(all_placed().empty());
+  executor_says(e2_, {with_token(1), running(3)});
+  EXPECT_EQ(all_placed(), (std::set<std::uint64_t>{2}));
+}
+
+TEST_F(SuspectTest, TheNextCrashIsTheSuspectsAndNoNeighbours) {
+  executor_says(e2_, {running(1, 2), running(3)});
+  receive(peer("node"), mesh::ChildDied{e2_, -11, "SIGSEGV", true, true});
+  EXPECT_EQ(counted(), (std::set<std::uint64_t>{1}));
+}
+
+TEST_F(SuspectTest, OneThatHasBroughtATokenIsNoMoreThanAnother) {
+  executor_says(e2_, {with_token(1), running(3)});
+  executor_says(e2_, {with_token(1), with_token(2), running(3)});
+  receive(peer("node"), mesh::ChildDied{e2_, -11, "SIGSEGV", true, true});
+  EXPECT_EQ(counted(), (std::set<std::uint64_t>{1, 2, 3}));
 }
 
 TEST_F(FailureTest, AfterAKillItTakesAll) {
