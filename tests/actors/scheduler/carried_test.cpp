@@ -132,11 +132,21 @@ TEST_F(CarriedTest, ATokenIsPaidForOnce) {
 
 TEST_F(CarriedTest, APromptIsPaidForEvenIfItIsPlacedElsewhereFirst) {
   for (std::uint64_t n = 2; n < 6; ++n) submit(open_request(n));  // executor-1 is full
-  const double before = scheduler_.charged();
   hello(ServiceKind::admission, peer("admission", 2));  // what waits is closed
+  const double before = scheduler_.charged();
   carry(5);
   EXPECT_EQ(scheduler_.charged(), before + 32 * 0.25);
   EXPECT_EQ(taken<mesh::Placed>(other_).size(), 1u);
+}
+
+TEST_F(CarriedTest, APriceThatWasGivenBackIsPaidByWhoeverCarriesItOn) {
+  submit(open_request(2));  // placed, but nobody says that it is computed
+  const double before = scheduler_.charged();
+  hello(ServiceKind::admission, peer("admission", 2));
+  EXPECT_EQ(scheduler_.charged(), before - 32 * 0.25);
+  carry(2);
+  executor_says(e1_, {});
+  EXPECT_EQ(scheduler_.charged(), before);
 }
 
 }  // namespace
