@@ -140,7 +140,7 @@ TimePoint Admission::wake(const Request& request) const {
 void Admission::on_alarm(Request& request, TimePoint now, mesh::Outbox& out) {
   if (const auto* held = std::get_if<Held>(&request.state); held && now >= held->until) {
     if (held->journaled_at != never) {
-      return refuse_held(request, journal_verdict("it takes too long to write"));
+      return refuse_held(request, journal_verdict(slow_journal));
     }
     Verdict verdict{Verdict::Kind::refuse};
     verdict.status = 503;

@@ -168,7 +168,8 @@ class Admission final : public mesh::Service {
   void note_end(const Request& request, TimePoint now);
   void erase_record(const Request& first);
   void revive(Request& request);
-  Verdict journal_verdict(const std::string& reason) const;
+  Verdict journal_verdict(const Error& error) const;
+  Verdict journal_verdict(const char* reason) const;
   static constexpr const char* slow_journal = "it takes too long to write";
   void release_held(TimePoint now, mesh::Outbox& out);
   void reject(ConnectionId connection, Rejected rejected);

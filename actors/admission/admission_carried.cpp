@@ -44,7 +44,7 @@ void Admission::come_home(Return back, const Result<void>& written, TimePoint no
                           mesh::Outbox& out) {
   if (!written) {
     return reject_verdict(back.connection, back.resume.request,
-                          journal_verdict(written.error().message));
+                          journal_verdict(written.error()));
   }
   const Request* first = find_for(back.resume.tenant, back.resume.request);
   if (first != nullptr && was_elsewhere(*first, back.life)) take_over(*first, back.life, now, out);

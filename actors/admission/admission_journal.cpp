@@ -10,7 +10,14 @@ namespace aorta::admission {
 
 using std::chrono::milliseconds;
 
-Verdict Admission::journal_verdict(const std::string& reason) const {
+// Where the file lies and what its system says is in the log, for the operator.
+Verdict Admission::journal_verdict(const Error& error) const {
+  return journal_verdict(error.code == ErrorCode::resource_exhausted
+                             ? "the disk is full, or the journal is as large as it may be"
+                             : "its file cannot be written");
+}
+
+Verdict Admission::journal_verdict(const char* reason) const {
   Verdict verdict{Verdict::Kind::refuse};
   verdict.status = 503;
   verdict.code = "journal_unavailable";
@@ -73,7 +80,7 @@ void Admission::answer_held(Request& first, const Result<void>& written, TimePoi
   tally_.journal_write.observe(std::chrono::duration<double>(took).count());
   if (!written) {
     first.journaled = false;
-    refuse_held(first, journal_verdict(written.error().message));
+    refuse_held(first, journal_verdict(written.error()));
   } else if (draining_) {
     refuse_held(first, draining_verdict());
   } else {

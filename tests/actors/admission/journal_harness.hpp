@@ -7,7 +7,7 @@
 namespace aorta::admission {
 
 inline const mesh::PeerId e1 = executor(1), e2 = executor(2);
-inline const Error full{ErrorCode::resource_exhausted, "the disk is full"};
+inline const Error full{ErrorCode::resource_exhausted, "/var/journal: the disk is full"};
 
 class Life : public Harness {
  public:

@@ -31,6 +31,7 @@ TEST(Journal, OneThatFailsRefusesAndTheNextIsTriedAsEver) {
   EXPECT_EQ(rejected.status, 503);
   EXPECT_EQ(rejected.code, "journal_unavailable");
   EXPECT_NE(rejected.message.find("the disk is full"), std::string::npos);
+  EXPECT_EQ(rejected.message.find("/var"), std::string::npos) << "where it lies is not for clients";
   EXPECT_GT(rejected.retry_after_ms, 0u);
   h.generate(2, h.ask(2));
   h.write();
