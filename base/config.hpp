@@ -101,6 +101,7 @@ struct Config {
     std::uint32_t settle_ms = 300;
     std::uint32_t remember_dead_ms = 60'000;
     std::uint32_t remember_slots_ms = 30'000;
+    std::uint32_t remember_requests = 16'384;
     std::uint32_t floor_high_percent = 15;
     std::uint32_t floor_normal_percent = 10;
     std::uint32_t head_passes = 8;

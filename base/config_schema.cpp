@@ -182,6 +182,9 @@ std::vector<Setting> make_settings() {
              "Dead members stay listed so long, for people to see."),
       number(SETTING(scheduler.remember_slots_ms), 0, 86'400'000,
              "The most slots seen count so long while executors restart."),
+      number(SETTING(scheduler.remember_requests), 0, 1e6,
+             "Ended requests of which is remembered what was paid, for those that are carried on; "
+             "about 250 bytes each."),
       number(SETTING(scheduler.floor_high_percent), 0, 50,
              "Share of the slots that tier high keeps while it has waiters."),
       number(SETTING(scheduler.floor_normal_percent), 0, 50, "The same for tier normal."),

@@ -127,6 +127,7 @@ scheduler::SchedulerOptions scheduler_options(const Config& config, Reach reach)
   options.settle = milliseconds(from.settle_ms);
   options.remember_dead = milliseconds(from.remember_dead_ms);
   options.remember_slots = milliseconds(from.remember_slots_ms);
+  options.remember_requests = from.remember_requests;
   options.policy.floor_percent = {0, from.floor_high_percent, from.floor_normal_percent};
   options.policy.head_passes = from.head_passes;
   options.policy.prompt_token_cost = from.prompt_token_cost;

@@ -34,7 +34,7 @@ HOMES = [
     (r"CLI/", r"services/.*"),
     (r"histedit", r"services/line_reader\.cpp"),
     (r"aorta/client\.hpp", r"services/.*"),
-    (r"sqlite3\.h", r"actors/admission/journal_file\.cpp"),
+    (r"sqlite3\.h", r"actors/admission/journal_sql\.hpp"),
     (r"yaml-cpp/", r"base/config[^/]*\.cpp"),
 ]
 

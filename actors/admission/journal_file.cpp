@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <set>
 
 #include "actors/admission/journal_format.hpp"
+#include "actors/admission/journal_sql.hpp"
 
 namespace aorta::admission {
 
@@ -24,7 +24,7 @@ constexpr std::int64_t application = 0x414f524a;  // "AORJ"
 constexpr std::int64_t version = 1;
 constexpr std::int64_t page_bytes = 4096;
 constexpr int busy_ms = 2000;
-// The next checkpoint() is at hand; this bounds the log while the disk is too slow for it.
+// JournalSync carries the log over; this bounds the log while the disk is too slow for it.
 constexpr int log_pages = 8192;
 
 // From each version to the next one.
@@ -38,43 +38,6 @@ constexpr const char* migrations[] = {
     "INSERT INTO owner VALUES(0, '');"};
 static_assert(std::size(migrations) == version);
 
-ErrorCode code_of(int result) {
-  switch (result & 0xff) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return ErrorCode::corrupt;
-    case SQLITE_FULL:
-      return ErrorCode::resource_exhausted;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return ErrorCode::unavailable;
-    default:
-      return ErrorCode::io;
-  }
-}
-
-constexpr const char* remedy =
-    "make it this user's to write, or name another folder with journal.folder";
-
-std::string sentence_of(int result, const char* otherwise) {
-  switch (result & 0xff) {
-    case SQLITE_FULL:
-      return "the disk is full, or the journal has reached journal.max_bytes: make room, or raise "
-             "that";
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-      return fmt::format("it may not be written: {}", remedy);
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return "another program has locked it: end that";
-    case SQLITE_IOERR:
-      return fmt::format("the disk fails ({}): {}", otherwise, remedy);
-    default:
-      return otherwise;
-  }
-}
-
 }  // namespace
 
 JournalClock JournalClock::now() {
@@ -84,58 +47,6 @@ JournalClock JournalClock::now() {
 }
 
 void JournalFile::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
-
-// A prepared statement; bound from left to right, and run.
-class JournalFile::Statement {
- public:
-  Statement(sqlite3* database, const char* sql) {
-    sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
-  }
-  ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-
-  bool ok() const { return statement_ != nullptr; }
-  Statement& begin() {
-    sqlite3_reset(statement_);
-    next_ = 1;
-    return *this;
-  }
-  Statement& number(std::int64_t value) {
-    sqlite3_bind_int64(statement_, next_++, value);
-    return *this;
-  }
-  // What is bound must last until the statement has run.
-  Statement& blob(std::string_view value) {
-    const char* data = value.empty() ? "" : value.data();  // a null pointer would be NULL
-    sqlite3_bind_blob64(statement_, next_++, data, value.size(), SQLITE_STATIC);
-    return *this;
-  }
-  Statement& text(std::string_view value) {
-    sqlite3_bind_text64(statement_, next_++, value.data(), value.size(), SQLITE_STATIC,
-                        SQLITE_UTF8);
-    return *this;
-  }
-  // A row is there; false: none is left, or it failed: see result().
-  bool step() { return (result_ = sqlite3_step(statement_)) == SQLITE_ROW; }
-  bool run() {
-    while (step()) {
-    }
-    sqlite3_reset(statement_);
-    return result_ == SQLITE_DONE;
-  }
-  int result() const { return result_; }
-  std::int64_t number_at(int column) const { return sqlite3_column_int64(statement_, column); }
-  std::string bytes_at(int column) const {
-    const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_, column));
-    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-    return data == nullptr ? std::string() : std::string(data, size);
-  }
-
- private:
-  sqlite3_stmt* statement_ = nullptr;
-  int next_ = 1;
-  int result_ = SQLITE_OK;
-};
 
 JournalFile::JournalFile(JournalFileOptions options) : options_(std::move(options)) {}
 
@@ -171,7 +82,7 @@ Result<void> make_private(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) {
     const ErrorCode code = errno == ENOSPC ? ErrorCode::resource_exhausted : ErrorCode::io;
-    return Error{code, fmt::format("{}: {}: {}", path, std::strerror(errno), remedy)};
+    return Error{code, fmt::format("{}: {}: {}", path, std::strerror(errno), writable_remedy)};
   }
   ::fchmod(fd, 0600);
   ::close(fd);

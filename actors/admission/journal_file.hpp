@@ -19,6 +19,8 @@ struct sqlite3;
 
 namespace aorta::admission {
 
+class Statement;
+
 struct JournalFileOptions {
   std::string path;                      // its folder is made if it is missing
   Incarnation owner;                     // this life of the admission
@@ -56,11 +58,11 @@ class JournalFile {
   // All of these or, with an error, none. Errors: as above; corrupt or not_found (it is damaged, or
   // was moved away): then this file is of no use any more, and another one is to be opened.
   Result<void> apply(std::span<const JournalCommand> commands, const JournalClock& clock);
+
  private:
   struct Close {
     void operator()(sqlite3* database) const;
   };
-  class Statement;
   explicit JournalFile(JournalFileOptions options);
   Result<void> connect();
   Result<void> prepare();

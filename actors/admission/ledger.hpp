@@ -38,7 +38,6 @@ struct Subscriber {
   std::optional<std::uint64_t> delivered_hash;  // of the ids before `next`, as it has them
 };
 
-
 class Ledger {
  public:
   struct Terms {  // of the request

@@ -25,14 +25,14 @@ QUESTIONS = 6
 PARAMETERS = {"max_tokens": 120, "ignore_eos": True}
 GROWTH_KIB = 4096  # of a service that lives on, in the second half
 
-# What may befall whom. An admission that dies takes what is open along.
+# What may befall whom.
 KILL, STOP, LEAVE = signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM
 FAULTS = {
     "executor": [KILL, KILL, STOP, LEAVE],
     "scheduler": [KILL, STOP, LEAVE],
     "cache": [KILL, STOP, LEAVE],
     "monitor": [KILL, STOP, LEAVE],
-    "admission": [STOP],
+    "admission": [KILL, STOP, LEAVE],
 }
 
 
@@ -41,7 +41,7 @@ class Exposed(meshes.Mesh):
 
     def __init__(self):
         sets = {"mesh.bind": "127.0.0.1", "mesh.advertise": NEAR, "engine.fake_step_us": 4000,
-                "admission.retain_requests": 200}
+                "admission.retain_requests": 200, "scheduler.remember_requests": 200}
         super().__init__(executors=3, sets=sets)
         self.network = Network([self.base, self.base + 1,
                                 *range(self.base + 3, self.base + meshes.PORTS)])

@@ -50,7 +50,8 @@ class Client(threading.Thread):
 
 def test_memory_is_flat_and_nothing_is_left():
     with meshes.Mesh(executors=2, sets={"engine.fake_step_us": 2000,
-                                          "admission.retain_requests": 500}) as mesh:
+                                          "admission.retain_requests": 500,
+                                          "scheduler.remember_requests": 500}) as mesh:
         stop = threading.Event()
         clients = [Client(mesh, number, stop) for number in range(CLIENTS)]
         services = {p["name"]: p["pid"] for p in mesh.processes()}

@@ -51,6 +51,13 @@ class Victim:
         self.mesh.wait_reborn(self.process)
 
 
+def read_with(interrupt, stream):
+    """Our client's answer, which the interrupt meets in the middle: ids and text."""
+    for _ in stream:
+        interrupt.saw(len(stream.ids), stream.request)
+    return stream.ids, stream.text
+
+
 class Raw:
     """A client in the protocol's own words, on a connection of its own."""
 
@@ -162,10 +169,7 @@ def test_many_streams_of_our_client_go_on(mesh):
     def ask(seed):
         with mesh.client(retries=5) as client:
             stream = client.generate(QUESTION, max_tokens=60, seed=seed)
-            interrupt = Interrupt(5, lambda request: begun.wait(60))
-            for _ in stream:
-                interrupt.saw(len(stream.ids), stream.request)
-            answers[seed] = (stream.ids, stream.text)
+            answers[seed] = read_with(Interrupt(5, lambda request: begun.wait(60)), stream)
 
     threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(8)]
     for thread in threads:
@@ -304,10 +308,7 @@ def test_a_request_that_is_carried_goes_on_at_another_admission(mesh):
         with aorta.Client(addresses, silence_s=PATIENCE_S) as client:
             victim = Victim(mesh)
             stream = client.generate(QUESTION, max_tokens=TOKENS, seed=58)
-            interrupt = Interrupt(20, victim.kill)
-            for _ in stream:
-                interrupt.saw(len(stream.ids), stream.request)
-            assert (stream.ids, stream.text) == undisturbed[:2]
+            assert read_with(Interrupt(20, victim.kill), stream) == undisturbed[:2]
         victim.wait_reborn()
         mesh.assert_empty()
     finally:
@@ -456,9 +457,6 @@ def test_the_real_model_too(demo_mesh):
     victim = Victim(demo_mesh)
     with demo_mesh.client(retries=5) as client:
         stream = client.generate(QUESTION, **ask)
-        interrupt = Interrupt(30, victim.kill)
-        for _ in stream:
-            interrupt.saw(len(stream.ids), stream.request)
-        assert (stream.ids, stream.text) == undisturbed[:2]
+        assert read_with(Interrupt(30, victim.kill), stream) == undisturbed[:2]
     victim.wait_reborn()
     demo_mesh.assert_empty()

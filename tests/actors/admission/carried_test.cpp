@@ -149,13 +149,7 @@ TEST(Carried, WhatRunsElsewhereEndsHereWithNothingLeft) {
 TEST(Carried, AllChoicesEndTogetherWhereTheyRunNoMore) {
   MemoryJournal journal;
   Life h(journal, {}, false);
-  auto ask = h.ask(1);
-  ask.choices = 2;
-  h.join(e1);
-  h.generate(1, ask);
-  h.write();
-  h.place(1, e1);
-  h.place(2, e1);
+  h.begin_two(h.ask(1));
   h.tokens(e1, key(1), 0, "ab", Finish::stop);
   h.from_scheduler(mesh::Lost{{request_id(2), reborn(256)}, mesh::LostReason::superseded});
   h.keep();

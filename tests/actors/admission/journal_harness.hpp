@@ -9,6 +9,9 @@ namespace aorta::admission {
 inline const mesh::PeerId e1 = executor(1), e2 = executor(2);
 inline const Error full{ErrorCode::resource_exhausted, "/var/journal: the disk is full"};
 
+inline Epoch reborn(std::uint32_t life, std::uint32_t epoch = 1) { return Epoch{life << 16 | epoch}; }
+inline mesh::RequestKey key_of(Epoch epoch) { return {request_id(1), epoch}; }
+
 class Life : public Harness {
  public:
   explicit Life(MemoryJournal& journal, AdmissionOptions options = {}, bool recovered = true)
@@ -49,6 +52,21 @@ class Life : public Harness {
     tokens(e1, key(1), 0, "hello");
     keep();
   }
+  // A request for two choices is accepted, and both are placed.
+  void begin_two(GenerateRequest ask) {
+    ask.choices = 2;
+    join(e1);
+    generate(1, std::move(ask));
+    write();
+    place(1, e1);
+    place(2, e1);
+  }
+  // The first epoch of its next life brings this, from the beginning.
+  void generates_again(std::string_view text, mesh::Finish finish = mesh::Finish::none) {
+    const mesh::RequestKey again = key_of(reborn(1));
+    from_scheduler(mesh::Placed{again, e1});
+    tokens(e1, again, 0, text, finish);
+  }
   void resume_at(std::uint64_t to, std::uint32_t next, std::string_view delivered) {
     const auto ids = ids_of(delivered);
     core.resume(connection(to),
@@ -65,8 +83,5 @@ class Life : public Harness {
   }
   MemoryJournal& journal_;
 };
-
-inline Epoch reborn(std::uint32_t life, std::uint32_t epoch = 1) { return Epoch{life << 16 | epoch}; }
-inline mesh::RequestKey key_of(Epoch epoch) { return {request_id(1), epoch}; }
 
 }  // namespace aorta::admission

@@ -16,10 +16,7 @@ class CarriedTest : public SchedulerTest {
   // Request 1 of `admission` runs on executor-1; `admission-2` is there too.
   void SetUp() override {
     SchedulerTest::SetUp();
-    add_executor(e1_);
-    submit(open_request(1));
-    admission_says({open_at(1, e1_)});
-    executor_says(e1_, {running(1)});
+    run_first();
     hello(ServiceKind::admission, other_);
     out_ = {};
   }

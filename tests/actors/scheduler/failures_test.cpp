@@ -20,13 +20,9 @@ const mesh::Member* member(const mesh::Membership& membership, const std::string
 
 class FailureTest : public SchedulerTest {
  protected:
-  // Request 1 runs on executor-1, and all three agree on it.
   void SetUp() override {
     SchedulerTest::SetUp();
-    add_executor(e1_);
-    submit(open_request(1));
-    admission_says({open_at(1, e1_)});
-    executor_says(e1_, {running(1)});
+    run_first();
     hello(ServiceKind::node, peer("node"));
     out_ = {};
   }

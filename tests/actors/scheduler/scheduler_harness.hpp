@@ -96,6 +96,13 @@ class SchedulerTest : public ::testing::Test {
     executor_says(executor, {});
   }
   void submit(const mesh::OpenRequest& open) { receive(admission_, mesh::Submit{open}); }
+  // Request 1 runs on executor-1, and all three agree on it.
+  void run_first() {
+    add_executor(e1_);
+    submit(open_request(1));
+    admission_says({open_at(1, e1_)});
+    executor_says(e1_, {running(1)});
+  }
 
   // Everything of one type that was sent to that peer since the last call, in order.
   template <class M>
