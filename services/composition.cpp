@@ -82,7 +82,7 @@ Result<admission::OpenedJournal> Composition::read_journal(
   }
   log::error("the journal cannot be opened: requests are refused until it can",
              {{"reason", error.message}});
-  return admission::OpenedJournal{};
+  return admission::OpenedJournal{.state = error};
 }
 
 Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::string> binds) {

@@ -72,6 +72,8 @@ class Admission final : public mesh::Service {
   // These were written, or could not be: what failed is refused, and the next one tried as ever.
   void on_journal(const std::vector<RequestId>& requests, const Result<void>& written,
                   TimePoint now, mesh::Outbox& out);
+  // It can be written no more, or again. Until the first call it can.
+  void on_journal_state(const Result<void>& state) { journal_state_ = state; }
   // What an earlier life has left, before start() or, if it could not be read then, later.
   Recovered recover(std::vector<JournalEntry> entries, TimePoint now);
 
@@ -153,11 +155,14 @@ class Admission final : public mesh::Service {
   // What the journal was asked to write.
   struct Asked {
     RequestId request;
+    TimePoint at;
     std::optional<Return> back;  // else to be accepted
     bool wanted = true;          // somebody waits for it
   };
   bool journal_is_stuck() const;
-  void ask_journal(JournalRecord record, std::optional<Return> back);
+  // Why it cannot be relied on now, else null.
+  const char* journal_trouble(TimePoint now) const;
+  void ask_journal(JournalRecord record, TimePoint now, std::optional<Return> back);
   void unwant(const std::function<bool(const Asked&)>& which);
   void write_down(Request& first, TimePoint now);
   void answer_held(Request& first, const Result<void>& written, TimePoint now, mesh::Outbox& out);
@@ -168,7 +173,7 @@ class Admission final : public mesh::Service {
   void note_end(const Request& request, TimePoint now);
   void erase_record(const Request& first);
   void revive(Request& request);
-  Verdict journal_verdict(const Error& error) const;
+  static const char* reason_of(const Error& error);
   Verdict journal_verdict(const char* reason) const;
   static constexpr const char* slow_journal = "it takes too long to write";
   void release_held(TimePoint now, mesh::Outbox& out);
@@ -237,6 +242,7 @@ class Admission final : public mesh::Service {
   std::vector<JournalCommand> journal_;
   std::deque<Asked> asked_;    // and not answered yet
   std::size_t returning_ = 0;  // of them: wanted, and somebody is to come back
+  Result<void> journal_state_;
   std::deque<RequestId> unclaimed_;  // brought back, the first choices; may name some that are not
   std::map<ConnectionId, Connection> connections_;
   std::vector<ClientOutput> events_;

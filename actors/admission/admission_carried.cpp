@@ -36,7 +36,7 @@ void Admission::bring_home(ConnectionId connection, ResumeRequest ask, const Req
   if (journal_is_stuck()) return reject_verdict(connection, first.id, journal_verdict(slow_journal));
   JournalRecord record = journal_record(first);
   record.life = life;
-  ask_journal(std::move(record), std::move(back));
+  ask_journal(std::move(record), now, std::move(back));
 }
 
 // What has become of the request meanwhile counts.
@@ -44,7 +44,7 @@ void Admission::come_home(Return back, const Result<void>& written, TimePoint no
                           mesh::Outbox& out) {
   if (!written) {
     return reject_verdict(back.connection, back.resume.request,
-                          journal_verdict(written.error()));
+                          journal_verdict(reason_of(written.error())));
   }
   const Request* first = find_for(back.resume.tenant, back.resume.request);
   if (first != nullptr && was_elsewhere(*first, back.life)) take_over(*first, back.life, now, out);

@@ -11,10 +11,10 @@ namespace aorta::admission {
 using std::chrono::milliseconds;
 
 // Where the file lies and what its system says is in the log, for the operator.
-Verdict Admission::journal_verdict(const Error& error) const {
-  return journal_verdict(error.code == ErrorCode::resource_exhausted
-                             ? "the disk is full, or the journal is as large as it may be"
-                             : "its file cannot be written");
+const char* Admission::reason_of(const Error& error) {
+  return error.code == ErrorCode::resource_exhausted
+             ? "the disk is full, or the journal is as large as it may be"
+             : "its file cannot be written";
 }
 
 Verdict Admission::journal_verdict(const char* reason) const {
@@ -32,9 +32,15 @@ Verdict Admission::journal_verdict(const char* reason) const {
 // memory.
 bool Admission::journal_is_stuck() const { return asked_.size() >= options_.open_requests; }
 
-void Admission::ask_journal(JournalRecord record, std::optional<Return> back) {
+const char* Admission::journal_trouble(TimePoint now) const {
+  if (!journal_state_) return reason_of(journal_state_.error());
+  const auto slow = milliseconds(options_.journal_wait_ms);
+  return !asked_.empty() && now - asked_.front().at >= slow ? slow_journal : nullptr;
+}
+
+void Admission::ask_journal(JournalRecord record, TimePoint now, std::optional<Return> back) {
   returning_ += back.has_value();
-  asked_.push_back({record.request, std::move(back)});
+  asked_.push_back({record.request, now, std::move(back)});
   journal_.emplace_back(JournalWrite{std::move(record)});
 }
 
@@ -51,7 +57,7 @@ void Admission::write_down(Request& first, TimePoint now) {
   first.state = Held{now + milliseconds(options_.journal_wait_ms), now};
   first.journaled = true;
   table_.set_alarm(first, wake(first));
-  ask_journal(journal_record(first), {});
+  ask_journal(journal_record(first), now, {});
 }
 
 void Admission::on_journal(const std::vector<RequestId>& requests, const Result<void>& written,
@@ -80,7 +86,7 @@ void Admission::answer_held(Request& first, const Result<void>& written, TimePoi
   tally_.journal_write.observe(std::chrono::duration<double>(took).count());
   if (!written) {
     first.journaled = false;
-    refuse_held(first, journal_verdict(written.error()));
+    refuse_held(first, journal_verdict(reason_of(written.error())));
   } else if (draining_) {
     refuse_held(first, draining_verdict());
   } else {

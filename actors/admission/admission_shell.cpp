@@ -42,6 +42,7 @@ AdmissionShell::AdmissionShell(actors::Host& host, std::unique_ptr<Admission> co
 
 void AdmissionShell::keep_journal(JournalWriterOptions options, OpenedJournal opened) {
   log_recovered(core_.recover(std::move(opened.entries), aorta::now()));
+  core_.on_journal_state(opened.state);
   JournalWriter::Events events;
   events.written = [this](std::vector<RequestId> requests, Result<void> written) {
     post([this, requests = std::move(requests), written = std::move(written)](
@@ -50,6 +51,11 @@ void AdmissionShell::keep_journal(JournalWriterOptions options, OpenedJournal op
   events.opened = [this](std::vector<JournalEntry> entries) {
     post([this, entries = std::move(entries)](TimePoint now, mesh::Outbox&) {
       log_recovered(core_.recover(entries, now));
+    });
+  };
+  events.state = [this](Result<void> state) {
+    post([this, state = std::move(state)](TimePoint, mesh::Outbox&) {
+      core_.on_journal_state(state);
     });
   };
   journal_ =

@@ -13,6 +13,8 @@ Readiness Admission::readiness(TimePoint now) const {
   const mesh::SchedulerBeat* beat = shedding_.figures(now);
   if (draining_) {
     readiness.reason = "draining: no more requests are taken";
+  } else if (const char* trouble = journal_trouble(now)) {
+    readiness.reason = fmt::format("the journal cannot be written: {}", trouble);
   } else if (beat == nullptr) {
     readiness.reason = "the scheduler has not been heard from lately";
   } else if (beat->executors_ready == 0) {

@@ -196,14 +196,24 @@ Result<void> JournalFile::prepare() {
 Result<void> JournalFile::own() {
   if (auto begun = execute("PRAGMA synchronous=FULL; BEGIN IMMEDIATE"); !begun) return begun;
   auto done = check_owner();
-  const auto mine = static_cast<std::int64_t>(options_.owner.value);
-  if (done && !own_->begin().number(mine).text(options_.mesh).run()) done = failure();
+  if (done) done = sign(options_.owner);
   if (done) done = execute("UPDATE requests SET life = life + 1; COMMIT");
   if (!done) {
     roll_back();
     return done;
   }
   return options_.sync_each ? Result<void>() : execute("PRAGMA synchronous=NORMAL");
+}
+
+Result<void> JournalFile::sign(Incarnation owner) {
+  const auto number = static_cast<std::int64_t>(owner.value);
+  return own_->begin().number(number).text(options_.mesh).run() ? Result<void>() : failure();
+}
+
+// SQLite does not write what was there before.
+Result<void> JournalFile::touch() {
+  auto done = sign({});
+  return done ? sign(options_.owner) : done;
 }
 
 // Whose it is: another mesh's that was told the same folder, or a newer life's of this admission.
@@ -289,6 +299,7 @@ Result<void> JournalFile::apply(std::span<const JournalCommand> commands,
   Result<void> done = execute("BEGIN IMMEDIATE");
   if (!done) return done;
   done = check_owner();
+  if (done && commands.empty()) done = touch();
   for (std::size_t i = 0; done && i < commands.size(); ++i) done = write(commands[i], clock);
   if (done) done = execute("COMMIT");
   if (!done) roll_back();

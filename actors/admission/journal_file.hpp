@@ -55,7 +55,8 @@ class JournalFile {
   // All that earlier lives have left, each of them with its life raised. Once, at first. A record
   // that cannot be read is dropped and counted.
   Result<std::vector<JournalEntry>> read(const JournalClock& clock, std::size_t& unreadable);
-  // All of these or, with an error, none. Errors: as above; corrupt or not_found (it is damaged, or
+  // All of these or, with an error, none. Without any it only tries whether something can be
+  // written. Errors: as above; corrupt or not_found (it is damaged, or
   // was moved away): then this file is of no use any more, and another one is to be opened.
   Result<void> apply(std::span<const JournalCommand> commands, const JournalClock& clock);
 
@@ -70,6 +71,8 @@ class JournalFile {
   void roll_back();
   Result<std::int64_t> number(const char* sql);
   Result<void> own();
+  Result<void> sign(Incarnation owner);
+  Result<void> touch();
   Result<void> check_owner();
   Result<void> write(const JournalRecord& record, const JournalClock& clock);
   Result<void> write(const JournalCommand& command, const JournalClock& clock);

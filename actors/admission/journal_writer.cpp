@@ -42,18 +42,18 @@ Result<OpenedJournal> open_journal(const JournalFileOptions& options) {
   if (!entries) {
     log::error("the journal cannot be read: what was accepted before cannot be resumed",
                {{"reason", entries.error().message}});
-    return OpenedJournal{std::move(opened->file), {}};
+    return OpenedJournal{std::move(opened->file), {}, {}};
   }
   if (unreadable > 0) {
     log::warning("records of the journal cannot be read and are dropped",
                  {{"file", options.path}, {"records", std::to_string(unreadable)}});
   }
-  return OpenedJournal{std::move(opened->file), std::move(*entries)};
+  return OpenedJournal{std::move(opened->file), std::move(*entries), {}};
 }
 
 struct JournalWriter::Impl {
   Impl(JournalWriterOptions given, std::unique_ptr<JournalFile> opened, Events told)
-      : options(std::move(given)), events(std::move(told)), file(std::move(opened)) {
+      : options(std::move(given)), events(std::move(told)), file(std::move(opened)), failing(!file) {
     writing = std::thread([this] { write_all(); });
     syncing = std::thread([this] { sync_all(); });
   }
@@ -73,7 +73,7 @@ struct JournalWriter::Impl {
   void write_all() {
     std::unique_lock lock(mutex);
     for (;;) {
-      const bool waiting = !owed.empty() || !file;
+      const bool waiting = !owed.empty() || failing;
       const auto something = [&] { return closing || !queue.empty(); };
       if (waiting) {
         wake.wait_for(lock, options.retry_every, something);
@@ -100,7 +100,7 @@ struct JournalWriter::Impl {
     std::vector<JournalCommand> all = std::exchange(owed, {});
     all.insert(all.end(), std::make_move_iterator(batch.begin()),
                std::make_move_iterator(batch.end()));
-    if (all.empty()) return;
+    if (all.empty() && !failing) return;
     const Result<void> done = file->apply(all, JournalClock::now());
     if (done) {
       note_written();
@@ -153,6 +153,7 @@ struct JournalWriter::Impl {
     file = std::move(opened->file);
     ++files;
     events.opened(std::move(opened->entries));
+    note_written();
     return {};
   }
 
@@ -162,14 +163,17 @@ struct JournalWriter::Impl {
 
   // Once, and again when it has worked in between.
   void tell(const Error& error) {
-    if (!std::exchange(failing, true)) {
-      log::error("the journal cannot be written: requests are refused until it can",
-                 {{"reason", error.message}});
-    }
+    if (std::exchange(failing, true)) return;
+    log::error("the journal cannot be written: requests are refused until it can",
+               {{"reason", error.message}});
+    events.state(error);
   }
 
   void note_written() {
-    if (std::exchange(failing, false)) log::info("the journal can be written again", {});
+    if (std::exchange(failing, false)) {
+      log::info("the journal can be written again", {});
+      events.state({});
+    }
     {
       const std::lock_guard lock(mutex);
       if (unsynced) return;
@@ -212,7 +216,7 @@ struct JournalWriter::Impl {
   std::vector<JournalCommand> owed;
   std::optional<Error> unopened;  // why, when it was last tried
   steady_clock::time_point open_again{};
-  bool failing = false;
+  bool failing;
   std::thread writing, syncing;  // last: they use all of the above
 };
 

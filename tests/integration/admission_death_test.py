@@ -343,6 +343,14 @@ def full_disk():
     folder.rmdir()
 
 
+def assert_ready(mesh, status, reason=""):
+    """Says so soon: its disk is tried again each second."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (told := mesh.http("GET", "/ready"))[0] != status or reason not in str(told[2]):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.05)
+
+
 def test_a_full_disk_refuses_and_harms_nothing_else(full_disk):
     settings = {"journal.folder": full_disk / "journal", "engine.fake_step_us": 4000}
     with meshes.Mesh(executors=1, sets=settings) as mesh:
@@ -363,29 +371,30 @@ def test_a_full_disk_refuses_and_harms_nothing_else(full_disk):
                     break
             assert (refused.status, refused.reason) == (503, "journal_unavailable")
             assert "disk is full" in str(refused) and refused.retry_after > 0
+            assert_ready(mesh, 503, "the journal cannot be written")
             _, rest, more, end = running.read()  # what runs, runs on
             assert (ids + rest, text + more) == undisturbed[:2]
             filler.unlink()
+            assert_ready(mesh, 200)
             assert client.generate("And now?", max_tokens=3).read()
         mesh.assert_empty()
 
 
 def test_a_journal_that_cannot_be_made_refuses_until_it_can(tmp_path):
-    blocker = tmp_path / "blocker"
-    blocker.write_text("a file where a folder is to be")
-    with meshes.Mesh(executors=1, sets={"journal.folder": blocker / "journal"}) as mesh:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with meshes.Mesh(executors=1, sets={"journal.folder": disk / "journal"}) as mesh:
+        disk.rename(tmp_path / "away")
+        disk.write_text("a file where a folder is to be")
+        mesh.wait_reborn(mesh.kill("admission"))
+        assert_ready(mesh, 503, "the journal cannot be written")
         with mesh.client() as client:
             with pytest.raises(aorta.Rejected, match="The journal cannot be written"):
                 client.generate("Now?", max_tokens=1)
-            blocker.unlink()
-            blocker.mkdir()
-            deadline = time.monotonic() + PATIENCE_S
-            while True:
-                try:
-                    assert client.generate("And now?", max_tokens=3).read()
-                    break
-                except aorta.Rejected:
-                    assert time.monotonic() < deadline
+            disk.unlink()
+            (tmp_path / "away").rename(disk)
+            assert_ready(mesh, 200)
+            assert client.generate("And now?", max_tokens=3).read()
         mesh.assert_empty()
 
 

@@ -134,7 +134,9 @@ TEST(Carried, WhatRunsElsewhereEndsHereWithNothingLeft) {
     EXPECT_NE(h.core.audit().find("\"moved\":1"), std::string::npos);
     EXPECT_EQ(h.core.audit().find("\"superseded\":1"), std::string::npos);  // no epoch was lost
     EXPECT_EQ(h.sent<mesh::Stop>().size(), way == OnDisconnect::park ? 0u : 1u);
-    if (way == OnDisconnect::cancel) EXPECT_EQ(h.ending(1), "carried_on");
+    if (way == OnDisconnect::cancel) {
+      EXPECT_EQ(h.ending(1), "carried_on");
+    }
     h.advance(1000);
     EXPECT_TRUE(h.last<mesh::AdmissionBeat>().open.empty());
     // Its client may come back.

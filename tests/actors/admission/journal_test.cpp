@@ -40,6 +40,22 @@ TEST(Journal, OneThatFailsRefusesAndTheNextIsTriedAsEver) {
   EXPECT_TRUE(h.balanced());
 }
 
+TEST(Journal, NobodyIsSentToAnAdmissionThatCannotWrite) {
+  MemoryJournal journal;
+  Life h(journal);
+  EXPECT_TRUE(h.core.readiness(h.now).ready);
+  h.core.on_journal_state(Error{ErrorCode::resource_exhausted, "/var/lib/a: no space"});
+  const Readiness readiness = h.core.readiness(h.now);
+  EXPECT_FALSE(readiness.ready);
+  EXPECT_NE(readiness.reason.find("the disk is full"), std::string::npos);
+  EXPECT_EQ(readiness.reason.find("/var"), std::string::npos);
+  h.generate(1, h.ask(1));  // who asks all the same is no worse off
+  h.write();
+  EXPECT_EQ(h.events<Accepted>(1).size(), 1u);
+  h.core.on_journal_state({});
+  EXPECT_TRUE(h.core.readiness(h.now).ready);
+}
+
 TEST(Journal, OneThatNeverAnswersHasFailed) {
   MemoryJournal journal;
   Life h(journal, {.journal_wait_ms = 3000});
@@ -47,9 +63,12 @@ TEST(Journal, OneThatNeverAnswersHasFailed) {
   h.keep();
   h.advance(2999);
   EXPECT_TRUE(h.events<Rejected>(1).empty());
+  EXPECT_TRUE(h.core.readiness(h.now).ready);
   h.advance(1);
   EXPECT_EQ(h.events<Rejected>(1).at(0).code, "journal_unavailable");
+  EXPECT_FALSE(h.core.readiness(h.now).ready);
   h.core.on_journal({request_id(1)}, {}, h.now, h.out);  // too late
+  EXPECT_TRUE(h.core.readiness(h.now).ready);
   EXPECT_TRUE(h.events<Accepted>(1).empty());
   h.keep();
   EXPECT_EQ(journal.size(), 0u);

@@ -51,6 +51,11 @@ class JournalWriterTest : public testing::Test {
                                 const std::lock_guard lock(mutex_);
                                 opened_ = std::move(entries);
                                 told_.notify_one();
+                              },
+                              [this](const Result<void>& state) {
+                                const std::lock_guard lock(mutex_);
+                                states_.push_back(state.ok());
+                                told_.notify_one();
                               }});
   }
   std::unique_ptr<JournalFile> file() { return std::move(open_journal(options().file)->file); }
@@ -67,6 +72,7 @@ class JournalWriterTest : public testing::Test {
   std::condition_variable told_;
   std::vector<RequestId> written_, failed_;
   std::optional<std::vector<JournalEntry>> opened_;
+  std::vector<bool> states_;
 };
 
 TEST_F(JournalWriterTest, AnswersEachRecordOnceInOrder) {
@@ -135,8 +141,34 @@ TEST_F(JournalWriterTest, OpensAsSoonAsItCanAndTellsWhatWasThere) {
   ASSERT_TRUE(until([&] { return opened_.has_value(); }));
   ASSERT_EQ(opened_->size(), 1u);
   EXPECT_EQ(opened_->at(0).record.request, id(7));
+  ASSERT_TRUE(until([&] { return states_ == std::vector<bool>{true}; }));  // it had begun as false
   journal->add({write_of(8)});
   ASSERT_TRUE(until([&] { return written_.size() == 1; }));
+}
+
+TEST_F(JournalWriterTest, FindsOutByItselfThatItCanWriteAgain) {
+  auto journal = writer(options(), file());
+  const std::string path = options().file.path;
+  for (const char* part : {"", "-wal", "-shm"}) fs::remove(path + part);
+  fs::create_directory(path);
+  journal->add({write_of(1)});
+  ASSERT_TRUE(until([&] { return failed_.size() == 1; }));
+  ASSERT_TRUE(until([&] { return states_ == std::vector<bool>{false}; }));
+  fs::remove(path);
+  ASSERT_TRUE(until([&] { return states_ == (std::vector<bool>{false, true}); }));
+  journal->add({write_of(2)});
+  ASSERT_TRUE(until([&] { return written_.size() == 1; }));
+}
+
+TEST_F(JournalWriterTest, FindsOutByItselfThatAFullFileHasRoomAgain) {
+  JournalWriterOptions small = options();
+  small.file.max_bytes = 1 << 20;
+  auto journal = writer(small, std::move(open_journal(small.file)->file));
+  JournalWrite large = write_of(1);
+  large.record.prompt.resize(1 << 20);
+  journal->add({large});
+  ASSERT_TRUE(until([&] { return states_ == (std::vector<bool>{false, true}); }));
+  EXPECT_EQ(failed_.size(), 1u);
 }
 
 TEST_F(JournalWriterTest, BeginsAnewWhenItsFileIsDeletedInUse) {
