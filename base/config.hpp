@@ -98,6 +98,7 @@ struct Config {
   } zmq;
   struct Scheduler {
     std::uint32_t missed_beats = 20;
+    std::uint32_t cut_beats = 5;
     std::uint32_t settle_ms = 300;
     std::uint32_t remember_dead_ms = 60'000;
     std::uint32_t remember_slots_ms = 30'000;

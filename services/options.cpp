@@ -124,6 +124,7 @@ scheduler::SchedulerOptions scheduler_options(const Config& config, Reach reach)
   options.monitor_address = monitor_at(config, reach);
   options.beat_every = milliseconds(config.mesh.beat_ms);
   options.missed_beats = from.missed_beats;
+  options.cut_beats = from.cut_beats;
   options.settle = milliseconds(from.settle_ms);
   options.remember_dead = milliseconds(from.remember_dead_ms);
   options.remember_slots = milliseconds(from.remember_slots_ms);

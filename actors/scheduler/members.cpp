@@ -17,6 +17,7 @@ Members::Members(const mesh::Hello& self)
 std::optional<mesh::PeerId> Members::joined(const mesh::Hello& hello, TimePoint now) {
   Entry& entry = table_[hello.self.name];
   entry.heard = now;
+  entry.cut.reset();
   mesh::Member& member = entry.member;
   const bool dead = member.state == ServiceState::dead;
   if (member.self == hello.self && !dead && member.address == hello.address) return std::nullopt;
@@ -28,7 +29,13 @@ std::optional<mesh::PeerId> Members::joined(const mesh::Hello& hello, TimePoint 
 }
 
 void Members::heard(const std::string& name, TimePoint now) {
-  if (alive(name)) table_.at(name).heard = now;
+  if (!alive(name)) return;
+  table_.at(name).heard = now;
+  table_.at(name).cut.reset();
+}
+
+void Members::cut(const std::string& name, TimePoint now) {
+  if (alive(name) && !table_.at(name).cut) table_.at(name).cut = now;
 }
 
 void Members::set_state(const std::string& name, ServiceState state) {
@@ -56,12 +63,13 @@ void Members::died(const std::string& name, TimePoint now) {
 
 void Members::left(const std::string& name) { changed_ = table_.erase(name) > 0 || changed_; }
 
-std::vector<mesh::PeerId> Members::silent(Duration limit, TimePoint now) const {
+std::vector<mesh::PeerId> Members::silent(Duration limit, Duration cut_limit,
+                                          TimePoint now) const {
   std::vector<mesh::PeerId> silent;
   for (const auto& [name, entry] : table_) {
-    if (name != self_ && alive(name) && now - entry.heard >= limit) {
-      silent.push_back(entry.member.self);
-    }
+    if (name == self_ || !alive(name)) continue;
+    const bool cut = entry.cut && now - *entry.cut >= cut_limit;
+    if (cut || now - entry.heard >= limit) silent.push_back(entry.member.self);
   }
   return silent;
 }
@@ -75,7 +83,10 @@ void Members::forget_dead(Duration after, TimePoint now) {
 }
 
 void Members::forgive(Duration gap) {
-  for (auto& [name, entry] : table_) entry.heard += gap;
+  for (auto& [name, entry] : table_) {
+    entry.heard += gap;
+    if (entry.cut) *entry.cut += gap;
+  }
 }
 
 const mesh::Member* Members::find(const std::string& name) const {

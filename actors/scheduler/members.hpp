@@ -19,12 +19,14 @@ class Members {
   // A hello. Returns the earlier life that this one replaces, if that was not known to be over.
   std::optional<mesh::PeerId> joined(const mesh::Hello& hello, TimePoint now);
   void heard(const std::string& name, TimePoint now);
+  void cut(const std::string& name, TimePoint now);  // its connection is gone, until it is heard
   void set_state(const std::string& name, mesh::ServiceState state);
   void describe(const std::string& name, const std::string& model, const std::string& numerics_id);
   void died(const std::string& name, TimePoint now);  // stays listed for a while
   void left(const std::string& name);                 // on purpose: is listed no more
 
-  std::vector<mesh::PeerId> silent(Duration limit, TimePoint now) const;
+  // For `limit`, or for `cut_limit` and as long without a connection.
+  std::vector<mesh::PeerId> silent(Duration limit, Duration cut_limit, TimePoint now) const;
   void forget_dead(Duration after, TimePoint now);
   // Time in which this scheduler itself stood still does not count against anybody.
   void forgive(Duration gap);
@@ -41,6 +43,7 @@ class Members {
   struct Entry {
     mesh::Member member;
     TimePoint heard{};  // when it is dead: since when
+    std::optional<TimePoint> cut;
   };
   std::string self_;
   std::map<std::string, Entry> table_;

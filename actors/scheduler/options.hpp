@@ -46,6 +46,8 @@ struct SchedulerOptions {
   Duration beat_every = std::chrono::milliseconds(100);
   // A member that was silent for so many beats is dead.
   std::uint32_t missed_beats = 20;
+  // So many without a connection, too: whoever lives connects again at once.
+  std::uint32_t cut_beats = 5;
   // After its own start: learn what runs where before placing anything.
   Duration settle = std::chrono::milliseconds(300);
   // Claims are compared for so many beats before one side's is dropped.

@@ -162,8 +162,11 @@ std::set<mesh::RequestKey> Scheduler::blamed(const Executor& executor) {
 }
 
 // Nobody at the other end now. A peer that has only lost its connection comes back to its beats,
-// and what was dropped is repaired by them; one that does not is found silent.
-void Scheduler::unreachable(const mesh::PeerId&, TimePoint, mesh::Outbox&) {}
+// and what was dropped is repaired by them; one that does not is dead.
+void Scheduler::unreachable(const mesh::PeerId& peer, TimePoint now, mesh::Outbox&) {
+  const mesh::Member* member = members_.find(peer.name);
+  if (member != nullptr && member->self == peer) members_.cut(peer.name, now);
+}
 
 // There is nothing to finish: streams do not pass here, and the next scheduler learns the rest.
 void Scheduler::drain(TimePoint, mesh::Outbox& out) {
@@ -183,7 +186,8 @@ void Scheduler::tick(TimePoint now, mesh::Outbox& out) {
   next_beat_ = now + options_.beat_every;
 
   const Duration silence = options_.beat_every * options_.missed_beats;
-  for (const mesh::PeerId& silent : members_.silent(silence, now)) {
+  const Duration cut = options_.beat_every * options_.cut_beats;
+  for (const mesh::PeerId& silent : members_.silent(silence, cut, now)) {
     if (executors_.find(silent)) executors_.suspect(silent.name, now);
     member_gone(silent, LostReason::dead, false, now, out);
     members_.died(silent.name, now);

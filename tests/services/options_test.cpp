@@ -95,9 +95,11 @@ TEST(Options, Scheduler) {
   const scheduler::SchedulerOptions built_in;
   SAME(beat_every);
   SAME(missed_beats);
+  SAME(cut_beats);
   SAME(settle);
   SAME(remember_dead);
   SAME(remember_slots);
+  SAME(remember_requests);
   SAME(policy.floor_percent);
   SAME(policy.head_passes);
   SAME(policy.prompt_token_cost);

@@ -202,7 +202,7 @@ void World::check_gone_clients() {
 void World::check_charges() {
   if (!scheduler_->alive()) return;
   double most = 0.01;
-  const bool given_up = place_slack_ >= silence_;
+  const bool given_up = place_slack_ >= cut_;
   for (const auto& [low, known] : known_) {
     const auto& prompt = known.client->expected(known.choice).prompt_tokens;
     const std::uint32_t lives = 1 + known.client->cuts() + (known.client->repeated() ? 1 : 0);

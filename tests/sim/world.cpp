@@ -76,6 +76,7 @@ void World::draw_options() {
     return Duration(static_cast<std::int64_t>(static_cast<double>(usual.count()) / hurry));
   };
   silence_ = sooner(seconds(2));
+  cut_ = silence_ / 4;
   stall_ = sooner(seconds(2));
   // Shorter than the silence after which a member is given up, too: then it is the lease that ends
   // what runs for an admission that died.
@@ -95,6 +96,7 @@ void World::build() {
         scheduler::SchedulerOptions options;
         options.monitor_address = monitor_address;
         options.missed_beats = static_cast<std::uint32_t>(silence_ / options.beat_every);
+        options.cut_beats = std::max(1u, static_cast<std::uint32_t>(cut_ / options.beat_every));
         options.executors.stall_after = stall_;
         options.executors.stall_most = stall_ * 2;
         options.executors.probation = stall_ * 3;

@@ -144,7 +144,7 @@ class World {
   std::vector<std::unique_ptr<Client>> clients_;
   bool journal_ = false;
   Duration journal_write_{};  // the slowest
-  Duration lease_{}, silence_{}, stall_{}, park_{}, retain_{}, load_{};
+  Duration lease_{}, silence_{}, cut_{}, stall_{}, park_{}, retain_{}, load_{};
   bool whole_ = false;  // all executors have been there
 
   struct Known {  // a request, or one of its choices

@@ -113,6 +113,31 @@ TEST_F(FailureTest, TwentyMissedBeatsAreDeath) {
   EXPECT_EQ(told[0].reason, LostReason::dead);
 }
 
+TEST_F(FailureTest, FiveBeatsWithoutAConnectionAreDeathToo) {
+  advance(300ms);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(lost().empty()) << i;
+    scheduler_.unreachable(e1_, now_, out_);
+    advance(100ms);
+    admission_says({open_at(1, e1_)});
+  }
+  const auto told = lost();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].reason, LostReason::dead);
+  EXPECT_FALSE(told[0].counted_crash);
+}
+
+TEST_F(FailureTest, WhoeverConnectsAgainHasOnlyLostItsConnection) {
+  for (int i = 0; i < 30; ++i) {
+    if (i % 4 != 3) scheduler_.unreachable(e1_, now_, out_);
+    scheduler_.unreachable(peer("executor-1", 0), now_, out_);  // another life
+    advance(100ms);
+    if (i % 4 == 3) executor_says(e1_, {running(1)});
+    admission_says({open_at(1, e1_)});
+    ASSERT_TRUE(lost().empty()) << i;
+  }
+}
+
 TEST_F(FailureTest, OurOwnPauseIsNobodysDeath) {
   now_ += 30s;
   scheduler_.tick(now_, out_);
