@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import select
 import shutil
 import signal
@@ -157,6 +158,10 @@ class Mesh:
         assert process and process["pid"], f"{name} does not run: {self.processes()}"
         os.kill(process["pid"], number)
         return process
+
+    def exits_of(self, pid):
+        """The causes that the node agent has told of the death of this process."""
+        return re.findall(rf"child=\S+ pid={pid} cause=\"?([^\"\n]+?)\"? log=", self.logs())
 
     def wait_reborn(self, before):
         """Waits until the service that was `before` lives again as a newer incarnation."""

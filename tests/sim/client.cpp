@@ -102,6 +102,11 @@ bool Client::away_for_long() const {
   return since != never && timeline_.now() - since >= plan_.park;
 }
 
+// So long that its answer, whole since, may have been forgotten.
+bool Client::slow_for_long() const {
+  return dawdles_at_ != never && timeline_.now() - dawdles_at_ >= plan_.retain;
+}
+
 void Client::violate(std::string what) {
   if (!violation_.empty()) return;
   violation_ = fmt::format("{} ({} after {} tokens): {}", plan_.request.id.to_string(),
@@ -146,7 +151,8 @@ void Client::handle(const admission::ClientEvent& event) {
                              [this] { reconnect(); });
     }
     if (rejected->code == "request_not_found" && cuts_ > 0) {
-      if (admission_->keeps_journal() && !away_for_long()) violate("is not known any more");
+      const bool late = away_for_long() || slow_for_long();
+      if (admission_->keeps_journal() && !late) violate("is not known any more");
       return end_all("cut");
     }
     if (accepted_) violate("rejected after it was accepted: " + rejected->code);
@@ -251,6 +257,7 @@ void Client::show_habit() {
             core.cancel(connection_, tenant, plan_.request.id, now, out);
           });
     case Habit::dawdles:
+      dawdles_at_ = timeline_.now();
       admission_->ask([this](admission::Admission& core, TimePoint now, mesh::Outbox& out) {
         core.hold(connection_, true, now, out);
       });

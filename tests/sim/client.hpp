@@ -20,6 +20,7 @@ struct ClientPlan {
   std::uint32_t after_tokens = 0;  // when the habit shows
   Duration pause{};                // how long it dawdles or stays away
   Duration park{};                 // how long its admission keeps it when it is away
+  Duration retain{};               // and its answer when that is whole
   bool poisonous = false;          // its prompt crashes engines: it may get no token
   admission::GenerateRequest request;
 };
@@ -41,7 +42,10 @@ class Client {
   const Expected& expected(std::uint32_t choice) const { return readings_[choice].expected; }
   std::uint32_t cuts() const { return cuts_; }  // how often its admission died
   const AdmissionProcess& admission() const { return *admission_; }
-  void hurry_park(Duration ahead) { plan_.park -= ahead; }  // its admission's clock has stepped
+  void hurry(Duration ahead) {  // its admission's clock has stepped
+    plan_.park -= ahead;
+    plan_.retain -= ahead;
+  }
   bool returned() const { return left_at_ != never; }
   bool repeated() const { return shown_ && plan_.habit == ClientPlan::Habit::repeats; }
   std::size_t received() const;
@@ -70,6 +74,7 @@ class Client {
   void ask_again();
   void reconnect();
   bool away_for_long() const;
+  bool slow_for_long() const;
   void end(Reading& reading, std::string outcome);
   void end_all(const std::string& outcome);
   Reading& reading_of(std::uint32_t choice);
@@ -85,7 +90,7 @@ class Client {
   bool accepted_ = false, was_accepted_ = false, shown_ = false;
   std::uint32_t cuts_ = 0;
   std::uint32_t life_ = 0;  // of its request, as it was told
-  TimePoint left_at_ = never, cut_at_ = never;
+  TimePoint left_at_ = never, cut_at_ = never, dawdles_at_ = never;
   std::string violation_;
 };
 

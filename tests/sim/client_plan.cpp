@@ -27,6 +27,7 @@ ClientPlan World::make_plan(int number, Random& random) {
   plan.after_tokens = static_cast<std::uint32_t>(random.between(0, options_.max_tokens / 2));
   plan.pause = Duration(random.between(1000, 1'800'000));
   plan.park = park_;
+  plan.retain = retain_;
 
   admission::GenerateRequest& request = plan.request;
   request.id = {random.next(), random.next() << 8 | static_cast<std::uint64_t>(number) << 2};

@@ -176,7 +176,7 @@ void World::step_clock(Random& random) {
       std::any_of(admissions_.begin(), admissions_.end(),
                   [&](const auto& admission) { return admission.get() == &victim; });
   if (keeps_time_for_clients) {
-    for (auto& client : clients_) client->hurry_park(ahead);
+    for (auto& client : clients_) client->hurry(ahead);
   }
   place_slack_ += ahead;
 }
