@@ -264,8 +264,9 @@ void World::expect_known(const Process& process) {
 
 // When everybody has an answer and parked requests have run out, nothing may be held for them.
 void World::expect_calm() {
-  const TimePoint calm = timeline_.now() + std::max({silence_, lease_, stall_ * 2}) + park_ +
-                         retain_ + milliseconds(500);
+  const TimePoint calm = std::max(timeline_.now(), disturbed_until_) +
+                         std::max({silence_, lease_, stall_ * 2}) + park_ + retain_ +
+                         milliseconds(500);
   while (violation_.empty() && timeline_.step(calm)) {
     if (timeline_.now() >= next_check_) check_claims();
   }
