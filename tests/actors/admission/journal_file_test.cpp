@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -278,6 +280,21 @@ TEST_F(JournalFileTest, SyncsBesideTheOneThatWrites) {
     EXPECT_TRUE(sync.sync().ok());
   }
   EXPECT_EQ(read(*file).size(), 20u);
+}
+
+TEST_F(JournalFileTest, NothingToDoTriesTheDiskAllTheSame) {
+  auto file = open();
+  const std::vector<JournalCommand> none;
+  EXPECT_TRUE(file->apply(none, at_noon).ok());
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit nothing{1, before.rlim_max};  // byte of a file
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &nothing), 0);
+  EXPECT_FALSE(file->apply(none, at_noon).ok());
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_TRUE(file->apply(none, at_noon).ok());
+  EXPECT_TRUE(read(*open(2)).empty());
 }
 
 }  // namespace
