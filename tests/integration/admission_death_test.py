@@ -20,6 +20,7 @@ from streams import Interrupt, ask_http, ask_zmq
 import aorta
 from aorta.answers import delivered_hash
 
+pytestmark = pytest.mark.slow
 QUESTION = "Tell me a long story about a heart."
 TOKENS = 120
 
@@ -269,7 +270,6 @@ def test_a_request_that_is_carried_goes_on_at_another_admission(mesh):
         assert second.wait(PATIENCE_S) == 0
 
 
-@pytest.mark.slow
 def test_the_real_model_too(demo_mesh):
     ask = {"max_tokens": 80, "seed": 71, "temperature": 0.8}
     undisturbed, _ = ask_zmq(demo_mesh, QUESTION, **ask)

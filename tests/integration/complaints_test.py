@@ -18,6 +18,7 @@ from conftest import STEADY
 from load import Load
 from streams import FRONTS, Interrupt, ask_http, ask_zmq
 
+pytestmark = pytest.mark.slow
 LONG = {"max_tokens": 8000, "ignore_eos": True}  # half a minute
 
 

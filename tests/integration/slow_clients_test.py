@@ -14,6 +14,7 @@ import mesh as meshes
 from conftest import STEADY
 from streams import Interrupt, ask_http
 
+pytestmark = pytest.mark.slow
 SETS = {"http.header_timeout_ms": 300, "drain.drain_s": 2, "engine.fake_context_tokens": 100000}
 
 
