@@ -73,7 +73,8 @@ void World::check_ledgers(const AdmissionProcess& admission) {
   for (const auto& [id, request] : admission.core().requests().active()) {
     // Placed there before the crash was known: nobody can tell that it had not arrived.
     const admission::Placed* placed = request->placed();
-    if (placed != nullptr && crashed_.contains(placed->executor)) count_crash(request->key());
+    const auto crashed = placed == nullptr ? crashed_.end() : crashed_.find(placed->executor);
+    if (crashed != crashed_.end()) count_crash(request->key(), crashed->second);
     const auto& generated = request->ledger.generated();
     Checked& checked = checked_[{admission.self(), id, life_of(request->epoch)}];
     if (generated.size() == checked.tokens) continue;
@@ -219,31 +220,45 @@ void World::check_charges() {
 }
 
 void World::note_crash(const ExecutorProcess& executor) {
-  crashed_.insert(executor.self());
-  executor.core().each_run(
-      [&](const executor::Executor::RunView& run) { count_crash(run.key); });
+  std::vector<mesh::RequestKey> aboard;
+  bool poison = false;
+  executor.core().each_run([&](const executor::Executor::RunView& run) {
+    aboard.push_back(run.key);
+    const auto known = known_.find(run.key.request.low);
+    poison |= known != known_.end() && known->second.client->plan().poisonous;
+  });
+  crashed_[executor.self()] = poison;
+  for (const mesh::RequestKey& key : aboard) count_crash(key, poison);
 }
 
-void World::count_crash(const mesh::RequestKey& key) {
+void World::count_crash(const mesh::RequestKey& key, bool beside_poison) {
   const auto known = known_.find(key.request.low);
-  if (known != known_.end() && crash_counted_.insert(key).second) ++known->second.crashes;
+  if (known == known_.end() || !crash_counted_.insert(key).second) return;
+  ++known->second.crashes;
+  known->second.crashes_beside_poison += beside_poison;
 }
 
 void World::check_outcomes(const Client& client) {
   const admission::GenerateRequest& request = client.plan().request;
   const auto outcomes = client.outcomes();
-  const bool undisturbed =
-      tally_.faults == 0 && std::none_of(clients_.begin(), clients_.end(),
-                                         [](const auto& one) { return one->plan().poisonous; });
+  std::size_t poisons = 0;
+  for (const auto& one : clients_) {
+    if (one->plan().poisonous) poisons += one->outcomes().size();
+  }
+  const bool undisturbed = tally_.faults == 0 && poisons == 0;
   if (undisturbed && !client.returned() && client.epochs() > outcomes.size()) {
     violate(short_name(request.id) + " was moved although nothing had happened");
   }
   for (std::uint32_t choice = 0; choice < outcomes.size(); ++choice) {
     const std::string& outcome = outcomes[choice];
-    const std::uint32_t crashes = known_.at(request.id.low + choice).crashes;
+    const Known& known = known_.at(request.id.low + choice);
+    const std::uint32_t crashes = known.crashes;
     // One may be of a life whose end was not known yet when it was placed there, or before it arrived.
     if (outcome == "failed poison" && crashes + 1 < poison_crashes) {
       violate(fmt::format("{} failed as poison after {} crashes", short_name(request.id), crashes));
+    } else if (outcome == "failed poison" && !client.plan().poisonous && poisons == 1 &&
+               known.crashes_beside_poison == crashes) {
+      violate(short_name(request.id) + " failed as poison only for having been beside one");
     } else if (outcome == "timeout" && request.timeout_ms == 0) {
       violate(short_name(request.id) + " ran out of a time that it was not given");
     } else if (outcome.starts_with("failed ") && outcome != "failed poison" &&

@@ -120,7 +120,7 @@ class World {
   void check_charges();
   void check_outcomes(const Client& client);
   void note_crash(const ExecutorProcess& executor);
-  void count_crash(const mesh::RequestKey& key);
+  void count_crash(const mesh::RequestKey& key, bool beside_poison);
   void expect_calm();
   void expect_known(const Process& process);
   void tell_states(const AdmissionProcess& admission);
@@ -152,6 +152,7 @@ class World {
     std::uint32_t choice = 0;
     std::uint32_t generated = 0;  // by engines, at most
     std::uint32_t crashes = 0;    // with it on board
+    std::uint32_t crashes_beside_poison = 0;
   };
   std::unordered_map<std::uint64_t, Known> known_;  // by the low half of their ids
   const Expected* expected_of(RequestId id) const;
@@ -176,7 +177,7 @@ class World {
   TimePoint next_check_{}, faults_end_{}, disturbed_until_{};
   std::map<const Process*, TimePoint> hampered_until_;  // paused, slowed
   Duration place_slack_{};  // how much later than its admission the scheduler may have learnt of one
-  std::set<mesh::PeerId> crashed_;
+  std::map<mesh::PeerId, bool> crashed_;  // with the poison on board
   std::set<mesh::RequestKey> crash_counted_;
   int strikes_ = 0;
   std::string violation_, story_;
