@@ -37,6 +37,7 @@ mesh::OpenRequest Request::open(TimePoint now) const {
   open.remaining_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(1, to_ms(deadline - now)));
   open.numerics_id = numerics_id;
   open.determinism = determinism;
+  open.crashes = crashes;
   if (const Placed* placed = this->placed()) open.executor = placed->executor;
   return open;
 }

@@ -62,6 +62,7 @@ void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& op
   request.need.tokens = open.prompt_tokens + open.generated_tokens;
   request.need.numerics_id = open.numerics_id;
   request.need.strict = open.determinism == mesh::Determinism::strict;
+  request.crashes = std::max(request.crashes, open.crashes);  // also of lives of ours before
   request.need.suspect = request.crashes > 0;
   request.need.alone = request.crashes >= crashes_before_alone;
   request.absent_beats = 0;

@@ -35,11 +35,12 @@ struct OpenRequest {
   PeerId executor;                    // where this epoch was placed; empty name: queued
   std::vector<std::uint64_t> prefix;  // chained hashes of its full blocks (empty: no cache asked)
   std::uint64_t waited_us = 0;        // waited_ms, exactly: many come within a millisecond
+  std::uint32_t crashes = 0;          // counted ones with it on board
   template <class Self>
   static auto fields(Self& s) {
     return std::tie(s.key, s.tier, s.tenant, s.model, s.prompt_tokens, s.generated_tokens,
                     s.max_tokens, s.waited_ms, s.remaining_ms, s.numerics_id, s.determinism,
-                    s.executor, s.prefix, s.waited_us);
+                    s.executor, s.prefix, s.waited_us, s.crashes);
   }
 };
 // Admission → scheduler.

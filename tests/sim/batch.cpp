@@ -118,8 +118,8 @@ std::string summary(const BatchResult& result) {
 }
 
 Shrunk shrink(std::uint64_t seed, WorldOptions options) {
-  const int faults = World(seed, options).faults_planned();
-  const int clients = options.clients;
+  const World whole(seed, options);
+  const int faults = whole.faults_planned(), clients = whole.clients_planned();
   const auto try_without = [&](std::set<int>& without, int count) {
     for (int i = 0; i < count; ++i) {
       if (!without.insert(i).second) continue;

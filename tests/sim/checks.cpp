@@ -256,7 +256,7 @@ void World::check_outcomes(const Client& client) {
     // One may be of a life whose end was not known yet when it was placed there, or before it arrived.
     if (outcome == "failed poison" && crashes + 1 < poison_crashes) {
       violate(fmt::format("{} failed as poison after {} crashes", short_name(request.id), crashes));
-    } else if (outcome == "failed poison" && !client.plan().poisonous && poisons == 1 &&
+    } else if (outcome == "failed poison" && !client.plan().poisonous &&
                known.crashes_beside_poison == crashes) {
       violate(short_name(request.id) + " failed as poison only for having been beside one");
     } else if (outcome == "timeout" && request.timeout_ms == 0) {

@@ -77,7 +77,9 @@ ClientPlan World::make_plan(int number, Random& random) {
 
 void World::plan_clients() {
   if (!options_.script.clients.empty()) return plan_script();
-  for (int i = 0; i < options_.clients; ++i) {
+  Random crowd(seed_ ^ 0x63726f7764);
+  clients_planned_ = crowd.chance(options_.crowded) ? options_.crowd : options_.clients;
+  for (int i = 0; i < clients_planned_; ++i) {
     Random random(seed_ * 1009 + static_cast<std::uint64_t>(i));
     random.next();
     ClientPlan plan = make_plan(i, random);

@@ -43,6 +43,8 @@ struct WorldOptions {
   int managed_executors = 2;  // children of the node agent
   int free_executors = 2;     // started again by whoever runs containers
   int clients = 9;
+  int crowd = 36;         // clients of a crowded seed
+  double crowded = 0.01;  // share of such seeds
   std::uint32_t max_tokens = 120;
   Duration arrivals = std::chrono::seconds(2);  // clients come within
   Duration faults_for = std::chrono::seconds(3);

@@ -46,6 +46,7 @@ class World {
   // The story so far, line by line (options.trace).
   const std::string& story() const { return story_; }
   int faults_planned() const { return strikes_; }
+  int clients_planned() const { return clients_planned_; }
 
   struct FaultKind {
     const char* name;
@@ -179,7 +180,7 @@ class World {
   Duration place_slack_{};  // how much later than its admission the scheduler may have learnt of one
   std::map<mesh::PeerId, bool> crashed_;  // with the poison on board
   std::set<mesh::RequestKey> crash_counted_;
-  int strikes_ = 0;
+  int strikes_ = 0, clients_planned_ = 0;
   std::string violation_, story_;
   Tally tally_;
 };

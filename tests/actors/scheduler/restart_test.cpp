@@ -131,6 +131,20 @@ TEST_F(RestartTest, WhatWaitedLongerThanItSaidTakesItsPlaceWithTheNextBeat) {
   }
 }
 
+TEST_F(RestartTest, WhatWasOnBoardOfTwoCrashesIsStillRunAlone) {
+  hello(ServiceKind::admission, admission_);
+  add_executor(e1_);
+  mesh::OpenRequest feared = open_request(1);
+  feared.crashes = 2;
+  feared.waited_us = 1'000'000;
+  feared.waited_ms = 1'000;
+  admission_says({feared, open_request(2)});
+  advance(300ms);
+  const auto told = taken<mesh::Placed>(admission_);
+  ASSERT_EQ(told.size(), 1u) << "nobody joins the suspect";
+  EXPECT_EQ(told[0].key, key(1));
+}
+
 TEST_F(RestartTest, AnExecutorThatDiedMeanwhileIsNoticed) {
   hello(ServiceKind::admission, admission_);
   for (int i = 0; i < 25; ++i) {
