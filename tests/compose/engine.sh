@@ -45,6 +45,16 @@ network_config_dir = "$state/networks"
 C
 }
 
+# A bridge has the lowest address of its ports, so its own changes while containers come: unless it
+# says so, those that came first cannot reach it, and its name server, for up to a minute.
+announce_bridges() {
+  local name
+  for name in all default; do
+    echo 1 >"/proc/sys/net/ipv4/conf/$name/arp_notify" ||
+      say "net.ipv4.conf.$name.arp_notify cannot be set: containers may be deaf to names at first"
+  done
+}
+
 # Where this host gets its packages from.
 mirror() {
   cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null |
@@ -88,6 +98,7 @@ up() {
   [ "$(id -u)" = 0 ] || die "starting a container engine needs root" 3
   install_packages engine >&2 || die "podman cannot be installed here" 3
   configure
+  announce_bridges
   alive || start_service
   make_base_image >&2
   podman run --rm "$image" true >/dev/null 2>"$state/trial.log" ||
