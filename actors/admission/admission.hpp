@@ -155,7 +155,7 @@ class Admission final : public mesh::Service {
   // What the journal was asked to write.
   struct Asked {
     RequestId request;
-    TimePoint at;
+    TimePoint at;  // when it was asked
     std::optional<Return> back;  // else to be accepted
     bool wanted = true;          // somebody waits for it
   };

@@ -46,7 +46,8 @@ struct SchedulerOptions {
   Duration beat_every = std::chrono::milliseconds(100);
   // A member that was silent for so many beats is dead.
   std::uint32_t missed_beats = 20;
-  // So many without a connection, too: whoever lives connects again at once.
+  // And one that was silent for so many since its connection was found to be gone: whoever lives
+  // connects again at once.
   std::uint32_t cut_beats = 5;
   // After its own start: learn what runs where before placing anything.
   Duration settle = std::chrono::milliseconds(300);

@@ -59,6 +59,12 @@ class JournalWriterTest : public testing::Test {
                               }});
   }
   std::unique_ptr<JournalFile> file() { return std::move(open_journal(options().file)->file); }
+  // Its file holds a MiB.
+  std::unique_ptr<JournalWriter> small_writer() {
+    JournalWriterOptions small = options();
+    small.file.max_bytes = 1 << 20;
+    return writer(small, std::move(open_journal(small.file)->file));
+  }
   bool until(const std::function<bool()>& so) {
     std::unique_lock lock(mutex_);
     return told_.wait_for(lock, std::chrono::seconds(20), so);
@@ -100,9 +106,7 @@ TEST_F(JournalWriterTest, DoesWhatWasAskedBeforeItEnds) {
 }
 
 TEST_F(JournalWriterTest, OneRecordTooManyFailsAloneAndWhatIsErasedMakesRoom) {
-  JournalWriterOptions small = options();
-  small.file.max_bytes = 1 << 20;
-  auto journal = writer(small, std::move(open_journal(small.file)->file));
+  auto journal = small_writer();
   JournalWrite large = write_of(2);
   large.record.prompt.resize(1 << 20);
   journal->add({write_of(1), large, write_of(3)});
@@ -161,9 +165,7 @@ TEST_F(JournalWriterTest, FindsOutByItselfThatItCanWriteAgain) {
 }
 
 TEST_F(JournalWriterTest, FindsOutByItselfThatAFullFileHasRoomAgain) {
-  JournalWriterOptions small = options();
-  small.file.max_bytes = 1 << 20;
-  auto journal = writer(small, std::move(open_journal(small.file)->file));
+  auto journal = small_writer();
   JournalWrite large = write_of(1);
   large.record.prompt.resize(1 << 20);
   journal->add({large});
