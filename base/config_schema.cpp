@@ -177,7 +177,7 @@ std::vector<Setting> make_settings() {
       number(SETTING(scheduler.missed_beats), 2, 1000,
              "A member that was silent for so many beats is dead."),
       number(SETTING(scheduler.cut_beats), 1, 1000,
-             "And one that was so for so many since its connection was found to be gone."),
+             "A member that lost its connection and was silent since is dead after so many."),
       number(SETTING(scheduler.settle_ms), 0, 60'000,
              "After its own start the scheduler learns what runs where so long before it places."),
       number(SETTING(scheduler.remember_dead_ms), 0, 86'400'000,
