@@ -14,7 +14,19 @@
 namespace aorta::engine {
 
 // Element formats of weights, with GGUF's numbers (ggml_type).
-enum class WeightType : std::uint32_t { f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q8_0 = 8 };
+enum class WeightType : std::uint32_t {
+  f32 = 0,
+  f16 = 1,
+  q4_0 = 2,
+  q4_1 = 3,
+  q5_0 = 6,
+  q5_1 = 7,
+  q8_0 = 8,
+  q4_k = 12,
+  q5_k = 13,
+  q6_k = 14,
+  bf16 = 30
+};
 
 // A packed weight [rows][columns]: `data` is in the backend's own layout, output row-major in
 // groups of 16 rows (cpu/weight_formats.hpp). Owned by the pack's mapping.
@@ -84,7 +96,7 @@ class Backend {
   virtual void add(float* x, const float* y, std::uint32_t rows, std::uint32_t width) = 0;
 };
 
-// isa: auto | scalar | avx2 | avx512. Errors: unsupported (this machine lacks it).
+// isa: auto | scalar | avx2 | avxvnni | avx512. Errors: unsupported (this machine lacks it).
 Result<std::unique_ptr<Backend>> make_cpu_backend(const std::string& isa, std::uint32_t threads,
                                                   std::uint32_t max_rows);
 

@@ -18,8 +18,19 @@ QuantisedMatmul quantised_kernel(const Kernels& kernels, WeightType type) {
       return kernels.matmul_q4_0;
     case WeightType::q4_1:
       return kernels.matmul_q4_1;
+    case WeightType::q5_0:
+      return kernels.matmul_q5_0;
+    case WeightType::q5_1:
+      return kernels.matmul_q5_1;
     case WeightType::q8_0:
       return kernels.matmul_q8_0;
+    case WeightType::q4_k:
+      return kernels.matmul_q4_k;
+    case WeightType::q5_k:
+      return kernels.matmul_q5_k;
+    case WeightType::q6_k:
+      return kernels.matmul_q6_k;
+    case WeightType::bf16:
     case WeightType::f16:
     case WeightType::f32:
       return nullptr;
@@ -64,8 +75,9 @@ void CpuBackend::multiply(const float* x, std::uint32_t rows, const Product& pro
     return product.out + std::size_t{row} * weight.rows + group * lanes;
   };
   if (!format.quantised) {
-    const FloatMatmul kernel =
-        weight.type == WeightType::f16 ? kernels_.matmul_f16 : kernels_.matmul_f32;
+    const FloatMatmul kernel = weight.type == WeightType::f16    ? kernels_.matmul_f16
+                               : weight.type == WeightType::bf16 ? kernels_.matmul_bf16
+                                                                 : kernels_.matmul_f32;
     for (std::uint32_t g = groups.begin; g < groups.end; ++g) {
       for (std::uint32_t row = 0; row < rows; row += max_panel_rows) {
         const std::uint32_t count = std::min(max_panel_rows, rows - row);

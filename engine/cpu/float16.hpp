@@ -38,4 +38,12 @@ constexpr std::uint16_t float_to_half(float value) {
   return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
 }
 
+// The upper half of a float.
+struct BFloat16 {
+  std::uint16_t bits;
+};
+constexpr float bfloat_to_float(BFloat16 value) {
+  return std::bit_cast<float>(std::uint32_t{value.bits} << 16);
+}
+
 }  // namespace aorta::engine

@@ -16,20 +16,26 @@ inline constexpr std::uint32_t max_queries = 12;      // queries that share one 
 inline constexpr std::uint32_t max_panel_rows = 12;
 inline constexpr std::uint32_t max_head_size = 256;
 
-// A group's codes for 32 columns and 16 outputs, 4-bit and 8-bit; Q4_1's with its scales and
-// minima.
+// A group's codes for 32 columns and 16 outputs: of 4, 5, 6 and 8 bits. Beside those of Q4_1 and
+// Q5_1 lie their scales and minima, before every 8 of the K formats theirs.
 inline constexpr std::size_t nibble_block_bytes = 256;
+inline constexpr std::size_t five_block_bytes = nibble_block_bytes + 64;
+inline constexpr std::size_t six_block_bytes = nibble_block_bytes + 128;
 inline constexpr std::size_t byte_block_bytes = 512;
-inline constexpr std::size_t q4_1_block_bytes = nibble_block_bytes + 64;
+inline constexpr std::size_t scales_bytes = 64;      // f16 d[16], f16 m[16]
+inline constexpr std::uint32_t super_block = 8;      // blocks that share d and m
+inline constexpr std::size_t sub_scales_bytes = 32;  // of one block: u8 or i8 [2][16]
+inline constexpr std::size_t super_scales_bytes = scales_bytes + super_block * sub_scales_bytes;
 
 // Rows of activations quantised to int8 per 32: x ≈ scale · code.
 struct Panel {
-  std::uint32_t rows = 0;                // 1..panel_rows
-  std::uint32_t blocks = 0;              // columns / 32
-  std::int8_t* codes = nullptr;          // [blocks][rows][32]
-  float* scale = nullptr;                // [blocks][rows]
-  float* scaled_sum = nullptr;           // [blocks][rows]: scale · Σ codes, rounded once
-  std::int32_t* negative_sum = nullptr;  // [blocks][rows]: -Σ codes
+  std::uint32_t rows = 0;                   // 1..panel_rows
+  std::uint32_t blocks = 0;                 // columns / 32
+  std::int8_t* codes = nullptr;             // [blocks][rows][32]
+  float* scale = nullptr;                   // [blocks][rows]
+  float* scaled_sum = nullptr;              // [blocks][rows]: scale · Σ codes, rounded once
+  std::int32_t* negative_sum = nullptr;     // [blocks][rows]: -Σ codes
+  std::int32_t* negative_halves = nullptr;  // [blocks][rows][2]: the same of each 16
 };
 
 // out[r · stride + lane] = the panel's row r times the 16 outputs of a packed group.
@@ -66,8 +72,14 @@ struct Kernels {
   void (*quantise)(const float* x, std::size_t stride, const Panel& panel) = nullptr;
   QuantisedMatmul matmul_q4_0 = nullptr;
   QuantisedMatmul matmul_q4_1 = nullptr;
+  QuantisedMatmul matmul_q5_0 = nullptr;
+  QuantisedMatmul matmul_q5_1 = nullptr;
   QuantisedMatmul matmul_q8_0 = nullptr;
+  QuantisedMatmul matmul_q4_k = nullptr;
+  QuantisedMatmul matmul_q5_k = nullptr;
+  QuantisedMatmul matmul_q6_k = nullptr;
   FloatMatmul matmul_f16 = nullptr;
+  FloatMatmul matmul_bf16 = nullptr;
   FloatMatmul matmul_f32 = nullptr;
 
   void (*rms_norm)(const float* x, const float* weight, std::uint32_t width, float epsilon,
@@ -84,7 +96,8 @@ struct Kernels {
 };
 
 const Kernels& kernels_scalar();
-const Kernels& kernels_avx2();    // needs AVX2, FMA, F16C
-const Kernels& kernels_avx512();  // needs AVX-512 F, BW, VL, VNNI
+const Kernels& kernels_avx2();     // needs AVX2, FMA, F16C
+const Kernels& kernels_avxvnni();  // needs AVX-VNNI too
+const Kernels& kernels_avx512();   // needs AVX-512 F, BW, VL, VNNI
 
 }  // namespace aorta::engine::cpu

@@ -31,6 +31,9 @@ struct Lanes {
   static Lanes load_half(const std::uint16_t* p) {
     return each([&](int i) { return half_to_float(p[i]); });
   }
+  static Lanes load_bfloat(const std::uint16_t* p) {
+    return each([&](int i) { return bfloat_to_float({p[i]}); });
+  }
   void store(float* p) const {
     for (int i = 0; i < 16; ++i) p[i] = v[i];
   }

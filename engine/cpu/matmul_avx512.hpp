@@ -19,6 +19,7 @@ namespace aorta::engine::cpu::avx512 {
 
 // With few rows the kernel waits for memory, so it asks for what comes this far behind.
 inline constexpr std::size_t prefetch_ahead = 2560;
+inline constexpr int few_rows = 4;
 
 inline void prefetch(const std::byte* p, int cache_lines) {
 #pragma GCC unroll 8
@@ -28,6 +29,11 @@ inline void prefetch(const std::byte* p, int cache_lines) {
 }
 inline __m512 load_halves(const std::byte* p) {
   return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+}
+
+// low | (bits & mask)
+inline __m512i pick_bits(__m512i low, __m512i bits, __m512i mask) {
+  return _mm512_ternarylogic_epi32(low, bits, mask, 0xf8);
 }
 
 // dots[r] += codes · activations of one block of 4-bit codes.
@@ -71,62 +77,217 @@ inline __attribute__((always_inline)) void dot_bytes(const std::byte* w, const s
   }
 }
 
-// Each format: where its block lies, how its dots start, and what a block adds to a sum.
-struct Q4_1 {
-  static constexpr int lines = 5;
-  const std::byte* codes;
-  Q4_1(const std::byte* group, std::uint32_t) : codes(group) {}
+// Codes of a block of each width: how many bytes, and how they meet the activations.
+struct Nibbles {
+  static constexpr std::size_t bytes = nibble_block_bytes;
   template <int R>
-  __attribute__((always_inline)) void block(const std::int8_t* x, const float* scale,
-                                            const float* scaled_sum, const std::int32_t*,
-                                            __m512 (&acc)[R]) {
-    __m512i dots[R];
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) dots[r] = _mm512_setzero_si512();
-    dot_nibbles<R>(codes, x, dots);
-    const __m512 d = load_halves(codes + 256), m = load_halves(codes + 288);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      acc[r] = _mm512_fmadd_ps(_mm512_mul_ps(d, _mm512_set1_ps(scale[r])),
-                               _mm512_cvtepi32_ps(dots[r]), acc[r]);
-      acc[r] = _mm512_fmadd_ps(m, _mm512_set1_ps(scaled_sum[r]), acc[r]);
-    }
-    codes += q4_1_block_bytes;
+  static inline __attribute__((always_inline)) void dot(const std::byte* w, const std::int8_t* x,
+                                                        __m512i (&dots)[R]) {
+    dot_nibbles<R>(w, x, dots);
   }
 };
 
-// Symmetric formats store code + Offset, so their dots start at -Offset · Σ activations.
-template <std::size_t BlockBytes, int Shift>
+struct Fives {
+  static constexpr std::size_t bytes = five_block_bytes;
+  template <int R>
+  static inline __attribute__((always_inline)) void dot(const std::byte* w, const std::int8_t* x,
+                                                        __m512i (&dots)[R]) {
+    const __m512i mask = _mm512_set1_epi8(0x0f), fifth = _mm512_set1_epi8(0x10);
+    const __m512i fifths = _mm512_load_si512(w + nibble_block_bytes);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const __m512i both = _mm512_load_si512(w + 64 * j);
+      const __m512i low =
+          pick_bits(_mm512_and_si512(both, mask), _mm512_slli_epi16(fifths, 4 - j), fifth);
+      const __m512i high = pick_bits(_mm512_and_si512(_mm512_srli_epi16(both, 4), mask),
+                                     _mm512_srli_epi16(fifths, j), fifth);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) AORTA_DOT(dots[r], low, x + r * 32 + 4 * j);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) AORTA_DOT(dots[r], high, x + r * 32 + 16 + 4 * j);
+    }
+  }
+};
+
+struct Bytes {
+  static constexpr std::size_t bytes = byte_block_bytes;
+  template <int R>
+  static inline __attribute__((always_inline)) void dot(const std::byte* w, const std::int8_t* x,
+                                                        __m512i (&dots)[R]) {
+    dot_bytes<R>(w, x, dots);
+  }
+};
+
+// dots[r] += 6-bit codes · activations over 16 of a block's columns, the first or the other half.
+template <int R, bool Upper>
+inline __attribute__((always_inline)) void dot_sixes(const std::byte* w, const std::int8_t* x,
+                                                     __m512i (&dots)[R]) {
+  const __m512i mask = _mm512_set1_epi8(0x0f), upper_two = _mm512_set1_epi8(0x30);
+  const __m512i uppers = _mm512_load_si512(w + nibble_block_bytes + (Upper ? 64 : 0));
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    const __m512i both = _mm512_load_si512(w + 64 * j);
+    const __m512i low = _mm512_and_si512(Upper ? _mm512_srli_epi16(both, 4) : both, mask);
+    const __m512i placed =
+        j < 3 ? _mm512_slli_epi16(uppers, j < 3 ? 4 - 2 * j : 0) : _mm512_srli_epi16(uppers, 2);
+    const __m512i codes = pick_bits(low, placed, upper_two);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) AORTA_DOT(dots[r], codes, x + r * 32 + (Upper ? 16 : 0) + 4 * j);
+  }
+}
+
+// What R rows of activations bring to a block.
+template <int R>
+struct Rows {
+  const std::int8_t* codes;
+  const float *scale, *scaled_sum;
+  const std::int32_t *negative_sum, *negative_halves;
+
+  explicit Rows(const Panel& panel)
+      : codes(panel.codes),
+        scale(panel.scale),
+        scaled_sum(panel.scaled_sum),
+        negative_sum(panel.negative_sum),
+        negative_halves(panel.negative_halves) {}
+  void next() {
+    codes += R * 32, scale += R, scaled_sum += R, negative_sum += R, negative_halves += 2 * R;
+  }
+};
+
+// acc = fma(d · scale, dot, acc)
+template <int R>
+inline __attribute__((always_inline)) void add_scaled(__m512 d, const float* scale,
+                                                      const __m512i (&dots)[R], __m512 (&acc)[R]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    acc[r] = _mm512_fmadd_ps(_mm512_mul_ps(d, _mm512_set1_ps(scale[r])),
+                             _mm512_cvtepi32_ps(dots[r]), acc[r]);
+  }
+}
+
+// The same, and then acc = fma(m, scaled_sum, acc).
+template <class Codes, int R>
+inline __attribute__((always_inline)) void add_with_minimum(const std::byte* codes, __m512 d,
+                                                            __m512 m, const Rows<R>& rows,
+                                                            __m512 (&acc)[R]) {
+  __m512i dots[R];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) dots[r] = _mm512_setzero_si512();
+  Codes::template dot<R>(codes, rows.codes, dots);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    acc[r] = _mm512_fmadd_ps(_mm512_mul_ps(d, _mm512_set1_ps(rows.scale[r])),
+                             _mm512_cvtepi32_ps(dots[r]), acc[r]);
+    acc[r] = _mm512_fmadd_ps(m, _mm512_set1_ps(rows.scaled_sum[r]), acc[r]);
+  }
+}
+
+// Each format: where its blocks lie, how its dots start, and what a block adds to a sum.
+template <class Codes>
+struct Minimum {
+  const std::byte* codes;
+  Minimum(const std::byte* group, std::uint32_t) : codes(group) {}
+  template <int R>
+  __attribute__((always_inline)) void block(const Rows<R>& rows, __m512 (&acc)[R]) {
+    if constexpr (R <= few_rows) prefetch(codes, Codes::bytes / 64 + 1);
+    const std::byte* scales = codes + Codes::bytes;
+    add_with_minimum<Codes, R>(codes, load_halves(scales), load_halves(scales + 32), rows, acc);
+    codes = scales + scales_bytes;
+  }
+};
+using Q4_1 = Minimum<Nibbles>;
+using Q5_1 = Minimum<Fives>;
+
+// Symmetric formats store code + 2^Shift, so their dots start at -2^Shift · Σ activations.
+template <class Codes, int Shift>
 struct Symmetric {
-  static constexpr int lines = BlockBytes / 64;
   const std::byte *codes, *scales;
   Symmetric(const std::byte* group, std::uint32_t blocks)
-      : codes(group), scales(group + blocks * BlockBytes) {}
+      : codes(group), scales(group + blocks * Codes::bytes) {}
   template <int R>
-  __attribute__((always_inline)) void block(const std::int8_t* x, const float* scale, const float*,
-                                            const std::int32_t* negative_sum, __m512 (&acc)[R]) {
+  __attribute__((always_inline)) void block(const Rows<R>& rows, __m512 (&acc)[R]) {
+    if constexpr (R <= few_rows) prefetch(codes, Codes::bytes / 64);
     __m512i dots[R];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      dots[r] = _mm512_slli_epi32(_mm512_set1_epi32(negative_sum[r]), Shift);
+      dots[r] = _mm512_slli_epi32(_mm512_set1_epi32(rows.negative_sum[r]), Shift);
     }
-    if constexpr (BlockBytes == nibble_block_bytes) {
-      dot_nibbles<R>(codes, x, dots);
-    } else {
-      dot_bytes<R>(codes, x, dots);
-    }
-    const __m512 d = load_halves(scales);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      acc[r] = _mm512_fmadd_ps(_mm512_mul_ps(d, _mm512_set1_ps(scale[r])),
-                               _mm512_cvtepi32_ps(dots[r]), acc[r]);
-    }
-    codes += BlockBytes;
+    Codes::template dot<R>(codes, rows.codes, dots);
+    add_scaled<R>(load_halves(scales), rows.scale, dots, acc);
+    codes += Codes::bytes;
     scales += 32;
   }
 };
-using Q4_0 = Symmetric<nibble_block_bytes, 3>;
-using Q8_0 = Symmetric<byte_block_bytes, 7>;
+using Q4_0 = Symmetric<Nibbles, 3>;
+using Q5_0 = Symmetric<Fives, 4>;
+using Q8_0 = Symmetric<Bytes, 7>;
+
+// Walks the blocks of a K format, whose scales lie before every eighth.
+template <std::size_t CodeBytes>
+struct SuperBlocks {
+  const std::byte *halves = nullptr, *scales = nullptr, *codes;
+  std::uint32_t index = 0;
+  explicit SuperBlocks(const std::byte* group) : codes(group) {}
+  template <int R>
+  __attribute__((always_inline)) void begin() {
+    if (index++ % super_block == 0) {
+      if constexpr (R <= few_rows) prefetch(codes, super_scales_bytes / 64);
+      halves = codes;
+      scales = halves + scales_bytes;
+      codes += super_scales_bytes;
+    }
+    if constexpr (R <= few_rows) prefetch(codes, CodeBytes / 64);
+  }
+  void end() {
+    codes += CodeBytes;
+    scales += sub_scales_bytes;
+  }
+};
+inline __m128i load_sub_scales(const std::byte* p) {
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(p));
+}
+
+template <class Codes>
+struct SuperMinimum : SuperBlocks<Codes::bytes> {
+  SuperMinimum(const std::byte* group, std::uint32_t) : SuperBlocks<Codes::bytes>(group) {}
+  template <int R>
+  __attribute__((always_inline)) void block(const Rows<R>& rows, __m512 (&acc)[R]) {
+    this->template begin<R>();
+    const __m512i scale = _mm512_cvtepu8_epi32(load_sub_scales(this->scales));
+    const __m512i minimum = _mm512_cvtepu8_epi32(load_sub_scales(this->scales + lanes));
+    const __m512 d = _mm512_mul_ps(load_halves(this->halves), _mm512_cvtepi32_ps(scale));
+    const __m512 m = _mm512_mul_ps(load_halves(this->halves + 32), _mm512_cvtepi32_ps(minimum));
+    add_with_minimum<Codes, R>(this->codes, d, m, rows, acc);
+    this->end();
+  }
+};
+using Q4_K = SuperMinimum<Nibbles>;
+using Q5_K = SuperMinimum<Fives>;
+
+struct Q6_K : SuperBlocks<six_block_bytes> {
+  Q6_K(const std::byte* group, std::uint32_t) : SuperBlocks(group) {}
+  template <int R>
+  __attribute__((always_inline)) void block(const Rows<R>& rows, __m512 (&acc)[R]) {
+    begin<R>();
+    half<R, false>(rows, acc);
+    half<R, true>(rows, acc);
+    end();
+  }
+
+ private:
+  template <int R, bool Upper>
+  __attribute__((always_inline)) void half(const Rows<R>& rows, __m512 (&acc)[R]) {
+    __m512i dots[R];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      dots[r] = _mm512_slli_epi32(_mm512_set1_epi32(rows.negative_halves[2 * r + Upper]), 5);
+    }
+    dot_sixes<R, Upper>(codes, rows.codes, dots);
+    const __m512i scale = _mm512_cvtepi8_epi32(load_sub_scales(scales + Upper * lanes));
+    add_scaled<R>(_mm512_mul_ps(load_halves(halves), _mm512_cvtepi32_ps(scale)), rows.scale, dots,
+                  acc);
+  }
+};
 
 #undef AORTA_DOT
 
@@ -136,11 +297,9 @@ void matmul_rows(const std::byte* group, const Panel& panel, float* out, std::si
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) acc[r] = _mm512_setzero_ps();
   Format format(group, panel.blocks);
-  const std::int8_t* x = panel.codes;
-  for (std::uint32_t block = 0, at = 0; block < panel.blocks; ++block, at += R, x += R * 32) {
-    if constexpr (R <= 4) prefetch(format.codes, Format::lines);
-    format.template block<R>(x, panel.scale + at, panel.scaled_sum + at, panel.negative_sum + at,
-                             acc);
+  Rows<R> rows(panel);
+  for (std::uint32_t block = 0; block < panel.blocks; ++block, rows.next()) {
+    format.template block<R>(rows, acc);
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) _mm512_storeu_ps(out + r * stride, acc[r]);

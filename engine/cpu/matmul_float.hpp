@@ -1,9 +1,10 @@
 #pragma once
-// F16 and F32 weights stay float, and so do their activations: k ascending, one fma per product,
-// one lane per output. A group is [columns][16].
+// F16, BF16 and F32 weights stay float, and so do their activations: k ascending, one fma per
+// product, one lane per output. A group is [columns][16].
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/cpu/float16.hpp"
 #include "engine/cpu/kernels.hpp"
 
 namespace aorta::engine::cpu {
@@ -15,6 +16,10 @@ inline Lanes load_weights(const float* w) {
 template <class Lanes>
 inline Lanes load_weights(const std::uint16_t* w) {
   return Lanes::load_half(w);
+}
+template <class Lanes>
+inline Lanes load_weights(const BFloat16* w) {
+  return Lanes::load_bfloat(&w->bits);
 }
 
 template <class Lanes, class Element, int R>

@@ -22,11 +22,14 @@ void quantise(const float* x, std::size_t stride, const Panel& panel) {
       const Lanes inverse = Lanes::set(zero ? 0.0f : 127.0f / largest);
       const std::size_t at = static_cast<std::size_t>(block) * panel.rows + row;
       std::int8_t* codes = panel.codes + at * quantum;
-      const std::int32_t total = store_codes(fma(a, inverse, round_to_integer), codes) +
-                                 store_codes(fma(b, inverse, round_to_integer), codes + 16);
+      const std::int32_t first = store_codes(fma(a, inverse, round_to_integer), codes);
+      const std::int32_t second = store_codes(fma(b, inverse, round_to_integer), codes + 16);
+      const std::int32_t total = first + second;
       panel.scale[at] = scale;
       panel.scaled_sum[at] = scale * static_cast<float>(total);
       panel.negative_sum[at] = -total;
+      panel.negative_halves[2 * at] = -first;
+      panel.negative_halves[2 * at + 1] = -second;
     }
   }
 }

@@ -42,11 +42,13 @@ class QuantisedRows {
     panel.scaled_sum = reinterpret_cast<float*>(base) + first;
     base += capacity_ * sizeof(float);
     panel.negative_sum = reinterpret_cast<std::int32_t*>(base) + first;
+    base += capacity_ * sizeof(std::int32_t);
+    panel.negative_halves = reinterpret_cast<std::int32_t*>(base) + 2 * first;
     return panel;
   }
 
  private:
-  static constexpr std::size_t cell_bytes = quantum + 2 * sizeof(float) + sizeof(std::int32_t);
+  static constexpr std::size_t cell_bytes = quantum + 2 * sizeof(float) + 3 * sizeof(std::int32_t);
 
   Memory memory_;
   std::size_t capacity_ = 0;  // cells: 32 activations of one row

@@ -1,4 +1,4 @@
-// F32 and F16 weights: [columns][16 outputs].
+// F32, F16 and BF16 weights: [columns][16 outputs].
 #include <cstring>
 
 #include "engine/cpu/float16.hpp"
@@ -26,6 +26,7 @@ void pack_group(const std::byte* const* rows, std::uint32_t columns, std::byte* 
 
 float widen(float value) { return value; }
 float widen(std::uint16_t half) { return half_to_float(half); }
+float widen(BFloat16 value) { return bfloat_to_float(value); }
 
 template <class Element>
 void unpack_row(const std::byte* group, std::uint32_t lane, std::uint32_t columns, float* out) {
@@ -45,5 +46,8 @@ const WeightFormat format_f16 = {WeightType::f16,
                                  group_bytes<std::uint16_t>,
                                  pack_group<std::uint16_t>,
                                  unpack_row<std::uint16_t>};
+const WeightFormat format_bf16 = {
+    WeightType::bf16,    "BF16", 1, 2, false, group_bytes<BFloat16>, pack_group<BFloat16>,
+    unpack_row<BFloat16>};
 
 }  // namespace aorta::engine::cpu

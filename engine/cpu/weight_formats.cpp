@@ -3,8 +3,9 @@
 namespace aorta::engine::cpu {
 namespace {
 
-const WeightFormat* const formats[] = {&format_f32, &format_f16, &format_q4_0, &format_q4_1,
-                                       &format_q8_0};
+const WeightFormat* const formats[] = {&format_f32,  &format_f16,  &format_bf16, &format_q4_0,
+                                       &format_q4_1, &format_q5_0, &format_q5_1, &format_q8_0,
+                                       &format_q4_k, &format_q5_k, &format_q6_k};
 
 }  // namespace
 

@@ -1,12 +1,15 @@
 #pragma once
 // How weights lie in a pack (sizes: kernels.hpp). 16 outputs form a group, and a group is one
 // stream, in the order the kernels read it, its codes at the bits GGUF gave them:
-//   Q4_1   [columns/32]{ [4][16][4] pairs of codes, f16 d[16], f16 m[16] }
-//   Q4_0   [columns/32]{ [4][16][4] pairs of codes }, then f16 d[columns/32][16]
-//   Q8_0   [columns/32]{ [8][16][4] codes + 128 },    then f16 d[columns/32][16]
-//   F16, F32   [columns][16]
-// A pair of 4-bit codes is (column i low, column i + 16 high), as in GGUF. Groups are padded to
-// 64 bytes and the last one with zero outputs.
+//   Q4_1, Q5_1   [columns/32]{ codes, f16 d[16], f16 m[16] }
+//   Q4_0, Q5_0   [columns/32]{ codes }, then f16 d[columns/32][16]
+//   Q8_0         [columns/32]{ [8][16][4] codes + 128 }, then f16 d[columns/32][16]
+//   Q4_K, Q5_K   [columns/256]{ f16 d[16], f16 -dmin[16], [8]{ u8 scale[16], u8 minimum[16] },
+//                               [8]{ codes } }
+//   Q6_K         [columns/256]{ f16 d[16], 32 zeros, i8 scales[16][16], [8]{ codes } }
+//   F16, BF16, F32   [columns][16]
+// Codes of 4, 5 and 6 bits: code_layout.hpp. Groups are padded to 64 bytes and the last one with
+// zero outputs.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -31,7 +34,8 @@ struct WeightFormat {
   void (*unpack_row)(const std::byte* group, std::uint32_t lane, std::uint32_t columns, float* out);
 };
 
-extern const WeightFormat format_f32, format_f16, format_q4_0, format_q4_1, format_q8_0;
+extern const WeightFormat format_f32, format_f16, format_bf16, format_q4_0, format_q4_1,
+    format_q5_0, format_q5_1, format_q8_0, format_q4_k, format_q5_k, format_q6_k;
 
 // nullptr: a ggml_type that this build has no kernels for.
 const WeightFormat* find_weight_format(std::uint32_t ggml_type);

@@ -1,28 +1,14 @@
 // 4-bit weights. GGUF's blocks of 32: Q4_0 { f16 d; u8 pairs[16] }, value d · (code - 8);
 // Q4_1 { f16 d; f16 m; u8 pairs[16] }, value d · code + m.
-#include <cstring>
-
-#include "engine/cpu/float16.hpp"
+#include "engine/cpu/code_layout.hpp"
 #include "engine/cpu/weight_formats.hpp"
 
 namespace aorta::engine::cpu {
 namespace {
 
-// The 4-byte word j of 16 outputs side by side: one broadcast word of activations meets them all.
+// GGUF pairs columns as we do, so words are copied whole.
 void pack_pairs(const std::byte* pairs, std::uint32_t lane, std::byte* block) {
   for (std::size_t j = 0; j < 4; ++j) std::memcpy(block + j * 64 + lane * 4, pairs + j * 4, 4);
-}
-
-// code(i) of 32, as pack_pairs laid them.
-int code_at(const std::byte* block, std::uint32_t lane, std::uint32_t i) {
-  const auto pair = std::to_integer<int>(block[i % 16 / 4 * 64 + lane * 4 + i % 4]);
-  return i < 16 ? pair & 15 : pair >> 4;
-}
-
-float half_at(const std::byte* p) {
-  std::uint16_t half;
-  std::memcpy(&half, p, 2);
-  return half_to_float(half);
 }
 
 std::size_t q4_0_group_bytes(std::uint32_t columns) {
@@ -46,13 +32,15 @@ void unpack_q4_0(const std::byte* group, std::uint32_t lane, std::uint32_t colum
   const std::size_t blocks = columns / 32;
   const std::byte* scales = group + blocks * nibble_block_bytes;
   for (std::size_t b = 0; b < blocks; ++b) {
-    const float d = half_at(scales + b * 32 + lane * 2);
+    const float d = half_at(scales + b * 32, lane);
     for (std::uint32_t i = 0; i < 32; ++i) {
       out[b * 32 + i] =
-          d * static_cast<float>(code_at(group + b * nibble_block_bytes, lane, i) - 8);
+          d * static_cast<float>(nibble_at(group + b * nibble_block_bytes, lane, i) - 8);
     }
   }
 }
+
+constexpr std::size_t q4_1_block_bytes = nibble_block_bytes + scales_bytes;
 
 std::size_t q4_1_group_bytes(std::uint32_t columns) { return columns / 32 * q4_1_block_bytes; }
 
@@ -62,8 +50,8 @@ void pack_q4_1(const std::byte* const* rows, std::uint32_t columns, std::byte* g
     std::byte* block = group;
     for (std::size_t b = 0; b < columns / 32; ++b, block += q4_1_block_bytes) {
       const std::byte* source = rows[lane] + b * 20;
-      std::memcpy(block + 256 + lane * 2, source, 2);
-      std::memcpy(block + 288 + lane * 2, source + 2, 2);
+      std::memcpy(block + nibble_block_bytes + lane * 2, source, 2);
+      std::memcpy(block + nibble_block_bytes + 32 + lane * 2, source + 2, 2);
       pack_pairs(source + 4, lane, block);
     }
   }
@@ -71,9 +59,10 @@ void pack_q4_1(const std::byte* const* rows, std::uint32_t columns, std::byte* g
 
 void unpack_q4_1(const std::byte* group, std::uint32_t lane, std::uint32_t columns, float* out) {
   for (std::size_t b = 0; b < columns / 32; ++b, group += q4_1_block_bytes) {
-    const float d = half_at(group + 256 + lane * 2), m = half_at(group + 288 + lane * 2);
+    const float d = half_at(group + nibble_block_bytes, lane),
+                m = half_at(group + nibble_block_bytes + 32, lane);
     for (std::uint32_t i = 0; i < 32; ++i) {
-      out[b * 32 + i] = d * static_cast<float>(code_at(group, lane, i)) + m;  // d · code is exact
+      out[b * 32 + i] = d * static_cast<float>(nibble_at(group, lane, i)) + m;  // d · code is exact
     }
   }
 }

@@ -1,8 +1,6 @@
 // 8-bit weights. GGUF's block of 32: { f16 d; i8 codes[32] }, value d · code. Codes are stored +
 // 128, since VNNI multiplies unsigned by signed.
-#include <cstring>
-
-#include "engine/cpu/float16.hpp"
+#include "engine/cpu/code_layout.hpp"
 #include "engine/cpu/weight_formats.hpp"
 
 namespace aorta::engine::cpu {
@@ -32,13 +30,10 @@ void unpack_row(const std::byte* group, std::uint32_t lane, std::uint32_t column
   const std::size_t blocks = columns / 32;
   const std::byte* scales = group + blocks * byte_block_bytes;
   for (std::size_t b = 0; b < blocks; ++b) {
-    std::uint16_t half;
-    std::memcpy(&half, scales + b * 32 + lane * 2, 2);
-    const float d = half_to_float(half);
-    const std::byte* codes = group + b * byte_block_bytes + lane * 4;
-    for (std::size_t i = 0; i < 32; ++i) {
-      const int code = std::to_integer<int>(codes[i / 4 * 64 + i % 4]) - 128;
-      out[b * 32 + i] = d * static_cast<float>(code);
+    const float d = half_at(scales + b * 32, lane);
+    const std::byte* block = group + b * byte_block_bytes;
+    for (std::uint32_t i = 0; i < 32; ++i) {
+      out[b * 32 + i] = d * static_cast<float>(byte_code_at(block, lane, i) - 128);
     }
   }
 }

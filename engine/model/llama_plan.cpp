@@ -88,14 +88,14 @@ class LlamaPlanner {
     return {};
   }
 
-  // A float vector, F32 or F16 in the file.
+  // A float vector, unquantised in the file.
   Result<std::vector<float>> vector_of(const std::string& name, std::uint32_t size) {
     auto found = tensor(name, {size});
     if (!found) return found.error();
     const cpu::WeightFormat* format = cpu::find_weight_format((*found)->type);
     if (format == nullptr || format->quantised ||
         (*found)->data.size() < std::size_t{size} * format->block_bytes) {
-      return refuse(ErrorCode::unsupported, "tensor " + name + " must be F32 or F16");
+      return refuse(ErrorCode::unsupported, "tensor " + name + " must be F32, F16 or BF16");
     }
     // As a group of one output, so that the format's own conversion is used.
     std::vector<std::byte> group(format->group_bytes(size));

@@ -2,6 +2,7 @@
 // Random inputs and weights for the op tests. Every test prints its seed when it fails.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstring>
 #include <random>
 #include <string>
@@ -44,14 +45,7 @@ struct RandomWeight {
     gguf.resize(row_bytes * rows);
     for (std::byte& byte : gguf) byte = static_cast<std::byte>(random.below(256));
     for (std::size_t at = 0; at < gguf.size(); at += f.block_bytes) {
-      if (f.type == WeightType::f32) {
-        const float value = random.normal(0.1f);
-        std::memcpy(&gguf[at], &value, 4);
-      } else {  // every other format begins with its scale, or is a half
-        const std::uint16_t d = float_to_half(random.normal(0.02f));
-        std::memcpy(&gguf[at], &d, 2);
-        if (f.type == WeightType::q4_1) std::memcpy(&gguf[at + 2], &d, 2);
-      }
+      put_scales(&gguf[at], random);
     }
     bytes.resize(packed_bytes(f, rows, columns) + 64);
     void* start = bytes.data();
@@ -76,18 +70,75 @@ struct RandomWeight {
     return values;
   }
 
+  // Where a block's codes begin, and end.
+  static std::size_t codes_begin(WeightType type) {
+    switch (type) {
+      case WeightType::q6_k:
+        return 0;
+      case WeightType::q4_1:
+      case WeightType::q5_1:
+        return 4;
+      case WeightType::q4_k:
+      case WeightType::q5_k:
+        return 16;
+      default:
+        return 2;
+    }
+  }
+  static std::size_t codes_end(const WeightFormat& f) {
+    return f.type == WeightType::q6_k ? 192 : f.block_bytes;
+  }
+
   const WeightFormat& format;
   std::vector<std::byte> gguf;
   std::vector<std::byte> bytes;
   Weight weight;
+
+ private:
+  // Random bytes are no sensible floats: the block's own, and d and m of quantised ones.
+  void put_scales(std::byte* block, Random& random) const {
+    const auto put_half = [&](std::size_t at, float deviation) {
+      const std::uint16_t half = float_to_half(random.normal(deviation));
+      std::memcpy(block + at, &half, 2);
+    };
+    const float value = random.normal(0.1f);
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+    switch (format.type) {
+      case WeightType::f32:
+        std::memcpy(block, &value, 4);
+        break;
+      case WeightType::bf16:
+        std::memcpy(block, reinterpret_cast<const std::byte*>(&bits) + 2, 2);
+        break;
+      case WeightType::f16:
+        put_half(0, 0.1f);
+        break;
+      case WeightType::q6_k:
+        put_half(208, 0.0005f);
+        break;
+      case WeightType::q4_k:
+      case WeightType::q5_k:
+        put_half(0, 0.0005f);
+        put_half(2, 0.0005f);
+        break;
+      default:
+        put_half(0, 0.02f);
+        if (codes_begin(format.type) == 4) put_half(2, 0.02f);
+    }
+  }
 };
+
+// Of every type that a pack may hold.
+inline const WeightFormat* const all_formats[] = {
+    &format_f32,  &format_f16,  &format_bf16, &format_q4_0, &format_q4_1, &format_q5_0,
+    &format_q5_1, &format_q8_0, &format_q4_k, &format_q5_k, &format_q6_k};
 
 // For tests of each instruction set against the scalar kernels.
 class ByIsa : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     auto kernels = select_kernels(GetParam());
-    if (!kernels.ok()) GTEST_SKIP() << kernels.error().message;
+    if (!kernels.ok()) GTEST_SKIP() << "not run: " << kernels.error().message;
     kernels_ = *kernels;
   }
   const Kernels& scalar() const { return kernels_scalar(); }

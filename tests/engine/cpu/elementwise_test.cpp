@@ -83,8 +83,15 @@ TEST_P(Elementwise, Quantise) {
     std::vector<float> scale = std::vector<float>(rows * blocks);
     std::vector<float> scaled_sum = std::vector<float>(rows * blocks);
     std::vector<std::int32_t> negative_sum = std::vector<std::int32_t>(rows * blocks);
+    std::vector<std::int32_t> negative_halves = std::vector<std::int32_t>(2 * rows * blocks);
     Panel panel() {
-      return {rows, blocks, codes.data(), scale.data(), scaled_sum.data(), negative_sum.data()};
+      return {rows,
+              blocks,
+              codes.data(),
+              scale.data(),
+              scaled_sum.data(),
+              negative_sum.data(),
+              negative_halves.data()};
     }
   } out, expected;
   kernels_->quantise(x.data(), columns, out.panel());
@@ -93,18 +100,21 @@ TEST_P(Elementwise, Quantise) {
   EXPECT_EQ(bits_of(out.scale), bits_of(expected.scale));
   EXPECT_EQ(bits_of(out.scaled_sum), bits_of(expected.scaled_sum));
   EXPECT_EQ(out.negative_sum, expected.negative_sum);
+  EXPECT_EQ(out.negative_halves, expected.negative_halves);
 
   for (std::uint32_t row = 0; row < rows; ++row) {
     for (std::uint32_t block = 0; block < blocks; ++block) {
       const std::uint32_t at = block * rows + row;
-      std::int32_t total = 0;
+      std::int32_t halves[2] = {};
       for (std::uint32_t i = 0; i < quantum; ++i) {
         const std::int32_t code = out.codes[at * quantum + i];
-        total += code;
+        halves[i / 16] += code;
         EXPECT_NEAR(code * out.scale[at], x[row * columns + block * quantum + i],
                     out.scale[at] * 0.5001f + 1e-30f);
       }
-      EXPECT_EQ(out.negative_sum[at], -total);
+      EXPECT_EQ(out.negative_halves[2 * at], -halves[0]);
+      EXPECT_EQ(out.negative_halves[2 * at + 1], -halves[1]);
+      EXPECT_EQ(out.negative_sum[at], -(halves[0] + halves[1]));
     }
   }
   EXPECT_EQ(out.scale[0], 0.0f);
@@ -117,7 +127,7 @@ TEST_P(Elementwise, Quantise) {
   EXPECT_EQ(ties[18], 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(, Elementwise, testing::Values("scalar", "avx2", "avx512"),
+INSTANTIATE_TEST_SUITE_P(, Elementwise, testing::Values("scalar", "avx2", "avxvnni", "avx512"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -111,6 +111,20 @@ TEST_F(LlamaPlanTest, AWholeModelIsPlanned) {
   EXPECT_NE(find(*with_head, llama::output), nullptr);
 }
 
+TEST_F(LlamaPlanTest, EveryTypeThatHasKernelsIsTaken) {
+  ModelSpec spec;
+  spec.numbers["llama.embedding_length"] = 256;
+  for (auto& [name, tensor] : spec.tensors) {
+    for (std::uint64_t& n : tensor.dims) n = n == 32 ? 256 : n == 16 ? 128 : n;
+  }
+  for (const std::uint32_t type : {0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 30}) {
+    spec.tensors["blk.0.ffn_up.weight"].type = type;
+    auto items = plan(spec);
+    ASSERT_TRUE(items.ok()) << items.error().message;
+    EXPECT_EQ(find(*items, "blk.0.ffn_up.weight")->type, type);
+  }
+}
+
 TEST_F(LlamaPlanTest, RopeAngles) {
   ModelSpec spec;
   spec.floats["llama.rope.freq_base"] = 500.0f;
@@ -141,8 +155,9 @@ TEST_F(LlamaPlanTest, NamesWhatIsNotSupported) {
                  [](ModelSpec& m) { m.texts["llama.rope.scaling.type"] = "yarn"; });
   expect_refused(unsupported, "blk.0.attn_q.bias is not part of a llama model",
                  [](ModelSpec& m) { m.tensors["blk.0.attn_q.bias"] = {{32}}; });
-  expect_refused(unsupported, "ffn_up.weight is of ggml type 6; supported are F32, F16, Q4_0",
-                 [](ModelSpec& m) { m.tensors["blk.0.ffn_up.weight"].type = 6; });
+  expect_refused(unsupported,
+                 "ffn_up.weight is of ggml type 20; supported are F32, F16, BF16, Q4_0",
+                 [](ModelSpec& m) { m.tensors["blk.0.ffn_up.weight"].type = 20; });
   expect_refused(unsupported, "heads of 8",
                  [](ModelSpec& m) { m.numbers["llama.attention.head_count"] = 4; });
   expect_refused(unsupported, "rotated 8",
