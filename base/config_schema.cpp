@@ -230,7 +230,7 @@ std::vector<Setting> make_settings() {
       number(SETTING(engine.threads), 0, 256,
              "Threads of one executor's engine; 0: the cores that this process may use, shared by "
              "node.executors."),
-      choice(SETTING(engine.isa), {"auto", "scalar", "avx2", "avx512"},
+      choice(SETTING(engine.isa), {"auto", "scalar", "avx2", "avxvnni", "avx512"},
              "Instruction set of the kernels; auto is the best this machine has."),
       number(SETTING(engine.slots), 1, 4096, "Requests that an executor runs at once."),
       number(SETTING(engine.step_tokens), 1, 65536,

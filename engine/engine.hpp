@@ -173,7 +173,7 @@ struct ModelOptions {
   std::uint32_t threads = 1;
   std::uint32_t blocks = 2048;      // KV blocks to reserve address space for
   std::uint32_t step_tokens = 256;  // the most rows of one run()
-  std::string isa = "auto";         // auto | scalar | avx2 | avx512
+  std::string isa = "auto";         // auto | scalar | avx2 | avxvnni | avx512
 };
 Result<std::unique_ptr<Runner>> make_cpu_runner(const ModelOptions& options);
 

@@ -160,7 +160,7 @@ void add_text(CLI::App& command, ModelOptions& options) {
 
 void add_compute(CLI::App& command, ModelOptions& options) {
   command.add_option("--threads", options.threads, "Threads")->check(CLI::Range(1, 256));
-  command.add_option("--isa", options.isa, "auto, scalar, avx2 or avx512");
+  command.add_option("--isa", options.isa, "auto, scalar, avx2, avxvnni or avx512");
 }
 
 }  // namespace

@@ -119,7 +119,7 @@ TEST_P(AttentionOp, EveryShape) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, AttentionOp, testing::Values("scalar", "avx2", "avx512"),
+INSTANTIATE_TEST_SUITE_P(, AttentionOp, testing::Values("scalar", "avx2", "avxvnni", "avx512"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -73,7 +73,7 @@ TEST_P(OneStream, TokensAndLogprobsAreOneConstant) {
   const auto& [expected, isa, threads] = GetParam();
   const auto available = cpu::available_isas();
   if (std::find(available.begin(), available.end(), isa) == available.end()) {
-    GTEST_SKIP() << "this machine lacks " << isa;
+    GTEST_SKIP() << "not run: this machine lacks " << isa;
   }
   const TemporaryDirectory directory;
   ModelOptions options;
@@ -97,7 +97,7 @@ TEST_P(OneStream, TokensAndLogprobsAreOneConstant) {
 
 INSTANTIATE_TEST_SUITE_P(, OneStream,
                          testing::Combine(testing::ValuesIn(cases),
-                                          testing::Values("scalar", "avx2", "avx512"),
+                                          testing::Values("scalar", "avx2", "avxvnni", "avx512"),
                                           testing::Values(1u, 2u)),
                          [](const auto& info) {
                            std::string name = std::get<0>(info.param).model;
