@@ -23,6 +23,22 @@ inline float half_at(const std::byte* p, std::size_t index) {
   return half_to_float(half);
 }
 
+// Formats without a minimum: before every two blocks lie their scales, f16 d[2][16] (the second of
+// a last odd block is zero), so that a group is one stream and codes stay aligned.
+template <std::size_t CodeBytes>
+struct ScalePairs {
+  static constexpr std::size_t group_bytes(std::uint32_t columns) {
+    const std::size_t blocks = columns / 32;
+    return blocks * CodeBytes + (blocks + 1) / 2 * scales_bytes;
+  }
+  static constexpr std::size_t scales_at(std::size_t block) {
+    return block / 2 * (2 * CodeBytes + scales_bytes) + block % 2 * 32;
+  }
+  static constexpr std::size_t codes_at(std::size_t block) {
+    return block * CodeBytes + (block / 2 + 1) * scales_bytes;
+  }
+};
+
 // Code of column i < 32, of each width; `block` is where the group's codes for the 32 columns lie.
 inline std::int32_t nibble_at(const std::byte* block, std::uint32_t lane, std::uint32_t i) {
   const std::uint32_t pair = byte_at(block, i % 16 / 4 * 64 + lane * 4 + i % 4);

@@ -201,8 +201,12 @@ template <class Codes, int Shift>
 struct Symmetric {
   template <int R>
   static inline void run(const std::byte* w, int half, const Panel& panel, __m256 (&acc)[R]) {
-    const std::byte* scales = w + panel.blocks * Codes::bytes + 16 * half;
+    const std::byte* scales = w;
     for (std::uint32_t block = 0; block < panel.blocks; ++block) {
+      if (block % 2 == 0) {  // two blocks share 64 bytes of scales
+        scales = w + 16 * half;
+        w += scales_bytes;
+      }
       const std::size_t at = std::size_t{block} * R;
       __m256i dots[R];
 #pragma GCC unroll 8

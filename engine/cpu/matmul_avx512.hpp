@@ -186,7 +186,7 @@ inline __attribute__((always_inline)) void add_with_minimum(const std::byte* cod
 template <class Codes>
 struct Minimum {
   const std::byte* codes;
-  Minimum(const std::byte* group, std::uint32_t) : codes(group) {}
+  explicit Minimum(const std::byte* group) : codes(group) {}
   template <int R>
   __attribute__((always_inline)) void block(const Rows<R>& rows, __m512 (&acc)[R]) {
     if constexpr (R <= few_rows) prefetch(codes, Codes::bytes / 64 + 1);
@@ -201,11 +201,16 @@ using Q5_1 = Minimum<Fives>;
 // Symmetric formats store code + 2^Shift, so their dots start at -2^Shift · Σ activations.
 template <class Codes, int Shift>
 struct Symmetric {
-  const std::byte *codes, *scales;
-  Symmetric(const std::byte* group, std::uint32_t blocks)
-      : codes(group), scales(group + blocks * Codes::bytes) {}
+  const std::byte *codes, *scales = nullptr;
+  bool second = false;  // of the two blocks that share 64 bytes of scales
+  explicit Symmetric(const std::byte* group) : codes(group) {}
   template <int R>
   __attribute__((always_inline)) void block(const Rows<R>& rows, __m512 (&acc)[R]) {
+    if (!second) {
+      if constexpr (R <= few_rows) prefetch(codes, 1);
+      scales = codes;
+      codes += scales_bytes;
+    }
     if constexpr (R <= few_rows) prefetch(codes, Codes::bytes / 64);
     __m512i dots[R];
 #pragma GCC unroll 16
@@ -216,6 +221,7 @@ struct Symmetric {
     add_scaled<R>(load_halves(scales), rows.scale, dots, acc);
     codes += Codes::bytes;
     scales += 32;
+    second = !second;
   }
 };
 using Q4_0 = Symmetric<Nibbles, 3>;
@@ -249,7 +255,7 @@ inline __m128i load_sub_scales(const std::byte* p) {
 
 template <class Codes>
 struct SuperMinimum : SuperBlocks<Codes::bytes> {
-  SuperMinimum(const std::byte* group, std::uint32_t) : SuperBlocks<Codes::bytes>(group) {}
+  explicit SuperMinimum(const std::byte* group) : SuperBlocks<Codes::bytes>(group) {}
   template <int R>
   __attribute__((always_inline)) void block(const Rows<R>& rows, __m512 (&acc)[R]) {
     this->template begin<R>();
@@ -265,7 +271,7 @@ using Q4_K = SuperMinimum<Nibbles>;
 using Q5_K = SuperMinimum<Fives>;
 
 struct Q6_K : SuperBlocks<six_block_bytes> {
-  Q6_K(const std::byte* group, std::uint32_t) : SuperBlocks(group) {}
+  explicit Q6_K(const std::byte* group) : SuperBlocks(group) {}
   template <int R>
   __attribute__((always_inline)) void block(const Rows<R>& rows, __m512 (&acc)[R]) {
     begin<R>();
@@ -296,7 +302,7 @@ void matmul_rows(const std::byte* group, const Panel& panel, float* out, std::si
   __m512 acc[R];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) acc[r] = _mm512_setzero_ps();
-  Format format(group, panel.blocks);
+  Format format(group);
   Rows<R> rows(panel);
   for (std::uint32_t block = 0; block < panel.blocks; ++block, rows.next()) {
     format.template block<R>(rows, acc);

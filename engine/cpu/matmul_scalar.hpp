@@ -35,7 +35,7 @@ inline float add_scaled(float acc, float d, float scale, std::int32_t dot) {
 // Each format adds what a block gives to an output's sum.
 template <CodeAt At, std::size_t CodeBytes>
 struct Minimum {
-  static float add(const std::byte* group, std::uint32_t, std::uint32_t block, std::uint32_t lane,
+  static float add(const std::byte* group, std::uint32_t block, std::uint32_t lane,
                    const Activations& x, float acc) {
     const std::byte* w = group + block * (CodeBytes + scales_bytes);
     acc = add_scaled(acc, half_at(w + CodeBytes, lane), x.scale, dot<At, 0>(w, lane, x.codes));
@@ -47,10 +47,12 @@ using Q5_1 = Minimum<five_at, five_block_bytes>;
 
 template <CodeAt At, std::size_t CodeBytes, std::int32_t Offset>
 struct Symmetric {
-  static float add(const std::byte* group, std::uint32_t blocks, std::uint32_t block,
-                   std::uint32_t lane, const Activations& x, float acc) {
-    const float d = half_at(group + blocks * CodeBytes + block * 32, lane);
-    return add_scaled(acc, d, x.scale, dot<At, Offset>(group + block * CodeBytes, lane, x.codes));
+  static float add(const std::byte* group, std::uint32_t block, std::uint32_t lane,
+                   const Activations& x, float acc) {
+    using Layout = ScalePairs<CodeBytes>;
+    const std::byte* codes = group + Layout::codes_at(block);
+    return add_scaled(acc, half_at(group + Layout::scales_at(block), lane), x.scale,
+                      dot<At, Offset>(codes, lane, x.codes));
   }
 };
 using Q4_0 = Symmetric<nibble_at, nibble_block_bytes, 8>;
@@ -69,7 +71,7 @@ struct SuperBlock {
 
 template <CodeAt At, std::size_t CodeBytes>
 struct SuperMinimum {
-  static float add(const std::byte* group, std::uint32_t, std::uint32_t block, std::uint32_t lane,
+  static float add(const std::byte* group, std::uint32_t block, std::uint32_t lane,
                    const Activations& x, float acc) {
     const SuperBlock<CodeBytes> w(group, block);
     const float d = half_at(w.halves, lane) * static_cast<float>(byte_at(w.scales, lane));
@@ -83,7 +85,7 @@ using Q4_K = SuperMinimum<nibble_at, nibble_block_bytes>;
 using Q5_K = SuperMinimum<five_at, five_block_bytes>;
 
 struct Q6_K {
-  static float add(const std::byte* group, std::uint32_t, std::uint32_t block, std::uint32_t lane,
+  static float add(const std::byte* group, std::uint32_t block, std::uint32_t lane,
                    const Activations& x, float acc) {
     const SuperBlock<six_block_bytes> w(group, block);
     for (std::uint32_t half = 0; half < 2; ++half) {
@@ -103,7 +105,7 @@ void matmul(const std::byte* group, const Panel& panel, float* out, std::size_t 
       for (std::uint32_t block = 0; block < panel.blocks; ++block) {
         const std::size_t at = static_cast<std::size_t>(block) * panel.rows + row;
         const Activations x = {panel.codes + at * quantum, panel.scale[at], panel.scaled_sum[at]};
-        acc = Format::add(group, panel.blocks, block, lane, x, acc);
+        acc = Format::add(group, block, lane, x, acc);
       }
       out[row * stride + lane] = acc;
     }

@@ -2,14 +2,14 @@
 // How weights lie in a pack (sizes: kernels.hpp). 16 outputs form a group, and a group is one
 // stream, in the order the kernels read it, its codes at the bits GGUF gave them:
 //   Q4_1, Q5_1   [columns/32]{ codes, f16 d[16], f16 m[16] }
-//   Q4_0, Q5_0   [columns/32]{ codes }, then f16 d[columns/32][16]
-//   Q8_0         [columns/32]{ [8][16][4] codes + 128 }, then f16 d[columns/32][16]
+//   Q4_0, Q5_0   [columns/64]{ f16 d[2][16], [2]{ codes } }
+//   Q8_0         [columns/64]{ f16 d[2][16], [2]{ [8][16][4] codes + 128 } }
 //   Q4_K, Q5_K   [columns/256]{ f16 d[16], f16 -dmin[16], [8]{ u8 scale[16], u8 minimum[16] },
 //                               [8]{ codes } }
 //   Q6_K         [columns/256]{ f16 d[16], 32 zeros, i8 scales[16][16], [8]{ codes } }
 //   F16, BF16, F32   [columns][16]
-// Codes of 4, 5 and 6 bits: code_layout.hpp. Groups are padded to 64 bytes and the last one with
-// zero outputs.
+// Codes of 4, 5 and 6 bits: code_layout.hpp. A last odd block of 32 keeps room for two
+// scales. Groups are padded to 64 bytes and the last one with zero outputs.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -11,31 +11,24 @@ void pack_pairs(const std::byte* pairs, std::uint32_t lane, std::byte* block) {
   for (std::size_t j = 0; j < 4; ++j) std::memcpy(block + j * 64 + lane * 4, pairs + j * 4, 4);
 }
 
-std::size_t q4_0_group_bytes(std::uint32_t columns) {
-  return (columns / 32 * (nibble_block_bytes + 32) + 63) / 64 * 64;
-}
+using Q4_0 = ScalePairs<nibble_block_bytes>;
 
 void pack_q4_0(const std::byte* const* rows, std::uint32_t columns, std::byte* group) {
-  const std::size_t blocks = columns / 32;
-  std::byte* scales = group + blocks * nibble_block_bytes;
   for (std::uint32_t lane = 0; lane < lanes; ++lane) {
     if (rows[lane] == nullptr) continue;
-    for (std::size_t b = 0; b < blocks; ++b) {
+    for (std::size_t b = 0; b < columns / 32; ++b) {
       const std::byte* source = rows[lane] + b * 18;
-      std::memcpy(scales + b * 32 + lane * 2, source, 2);
-      pack_pairs(source + 2, lane, group + b * nibble_block_bytes);
+      std::memcpy(group + Q4_0::scales_at(b) + lane * 2, source, 2);
+      pack_pairs(source + 2, lane, group + Q4_0::codes_at(b));
     }
   }
 }
 
 void unpack_q4_0(const std::byte* group, std::uint32_t lane, std::uint32_t columns, float* out) {
-  const std::size_t blocks = columns / 32;
-  const std::byte* scales = group + blocks * nibble_block_bytes;
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const float d = half_at(scales + b * 32, lane);
+  for (std::size_t b = 0; b < columns / 32; ++b) {
+    const float d = half_at(group + Q4_0::scales_at(b), lane);
     for (std::uint32_t i = 0; i < 32; ++i) {
-      out[b * 32 + i] =
-          d * static_cast<float>(nibble_at(group + b * nibble_block_bytes, lane, i) - 8);
+      out[b * 32 + i] = d * static_cast<float>(nibble_at(group + Q4_0::codes_at(b), lane, i) - 8);
     }
   }
 }
@@ -69,8 +62,8 @@ void unpack_q4_1(const std::byte* group, std::uint32_t lane, std::uint32_t colum
 
 }  // namespace
 
-const WeightFormat format_q4_0 = {WeightType::q4_0, "Q4_0",    32,         18, true,
-                                  q4_0_group_bytes, pack_q4_0, unpack_q4_0};
+const WeightFormat format_q4_0 = {WeightType::q4_0,  "Q4_0",    32,         18, true,
+                                  Q4_0::group_bytes, pack_q4_0, unpack_q4_0};
 const WeightFormat format_q4_1 = {WeightType::q4_1, "Q4_1",    32,         20, true,
                                   q4_1_group_bytes, pack_q4_1, unpack_q4_1};
 

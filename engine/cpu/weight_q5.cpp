@@ -20,30 +20,24 @@ void put_block(const std::byte* source, std::uint32_t lane, std::byte* block) {
   put_fives(codes, lane, block);
 }
 
-std::size_t q5_0_group_bytes(std::uint32_t columns) {
-  return (columns / 32 * (five_block_bytes + 32) + 63) / 64 * 64;
-}
+using Q5_0 = ScalePairs<five_block_bytes>;
 
 void pack_q5_0(const std::byte* const* rows, std::uint32_t columns, std::byte* group) {
-  const std::size_t blocks = columns / 32;
-  std::byte* scales = group + blocks * five_block_bytes;
   for (std::uint32_t lane = 0; lane < lanes; ++lane) {
     if (rows[lane] == nullptr) continue;
-    for (std::size_t b = 0; b < blocks; ++b) {
+    for (std::size_t b = 0; b < columns / 32; ++b) {
       const std::byte* source = rows[lane] + b * 22;
-      std::memcpy(scales + b * 32 + lane * 2, source, 2);
-      put_block(source + 2, lane, group + b * five_block_bytes);
+      std::memcpy(group + Q5_0::scales_at(b) + lane * 2, source, 2);
+      put_block(source + 2, lane, group + Q5_0::codes_at(b));
     }
   }
 }
 
 void unpack_q5_0(const std::byte* group, std::uint32_t lane, std::uint32_t columns, float* out) {
-  const std::size_t blocks = columns / 32;
-  const std::byte* scales = group + blocks * five_block_bytes;
-  for (std::size_t b = 0; b < blocks; ++b, group += five_block_bytes, scales += 32) {
-    const float d = half_at(scales, lane);
+  for (std::size_t b = 0; b < columns / 32; ++b) {
+    const float d = half_at(group + Q5_0::scales_at(b), lane);
     for (std::uint32_t i = 0; i < 32; ++i) {
-      out[b * 32 + i] = d * static_cast<float>(five_at(group, lane, i) - 16);
+      out[b * 32 + i] = d * static_cast<float>(five_at(group + Q5_0::codes_at(b), lane, i) - 16);
     }
   }
 }
@@ -77,8 +71,8 @@ void unpack_q5_1(const std::byte* group, std::uint32_t lane, std::uint32_t colum
 
 }  // namespace
 
-const WeightFormat format_q5_0 = {WeightType::q5_0, "Q5_0",    32,         22, true,
-                                  q5_0_group_bytes, pack_q5_0, unpack_q5_0};
+const WeightFormat format_q5_0 = {WeightType::q5_0,  "Q5_0",    32,         22, true,
+                                  Q5_0::group_bytes, pack_q5_0, unpack_q5_0};
 const WeightFormat format_q5_1 = {WeightType::q5_1, "Q5_1",    32,         24, true,
                                   q5_1_group_bytes, pack_q5_1, unpack_q5_1};
 
