@@ -37,17 +37,19 @@ void matmul_float_rows(const Element* w, const float* x, std::size_t x_stride,
   for (int r = 0; r < R; ++r) acc[r].store(out + r * stride);
 }
 
+// Up to 6 rows share a pass over the weights: 12 registers of sums where a Lanes is two.
 template <class Lanes, class Element>
 void matmul_float(const std::byte* group, const FloatRows& rows, float* out, std::size_t stride) {
+  static constexpr std::uint32_t at_once = 6;
+  static constexpr decltype(&matmul_float_rows<Lanes, Element, 1>) by_rows[at_once] = {
+      matmul_float_rows<Lanes, Element, 1>, matmul_float_rows<Lanes, Element, 2>,
+      matmul_float_rows<Lanes, Element, 3>, matmul_float_rows<Lanes, Element, 4>,
+      matmul_float_rows<Lanes, Element, 5>, matmul_float_rows<Lanes, Element, 6>};
   const auto* w = reinterpret_cast<const Element*>(group);
-  std::uint32_t r = 0;
-  for (; r + 6 <= rows.rows; r += 6) {
-    matmul_float_rows<Lanes, Element, 6>(w, rows.x + r * rows.stride, rows.stride, rows.columns,
-                                         out + r * stride, stride);
-  }
-  for (; r < rows.rows; ++r) {
-    matmul_float_rows<Lanes, Element, 1>(w, rows.x + r * rows.stride, rows.stride, rows.columns,
-                                         out + r * stride, stride);
+  for (std::uint32_t r = 0; r < rows.rows; r += at_once) {
+    const std::uint32_t count = rows.rows - r < at_once ? rows.rows - r : at_once;
+    by_rows[count - 1](w, rows.x + r * rows.stride, rows.stride, rows.columns, out + r * stride,
+                       stride);
   }
 }
 
