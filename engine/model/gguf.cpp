@@ -159,6 +159,7 @@ Result<TensorEntry> parse_tensor(GgufReader& reader) {
   const auto type = reader.read<std::uint32_t>(entry.what);
   if (!type) return type.error();
   entry.tensor.type = *type;
+  if (const auto* traits = ggml_type_traits(*type)) entry.tensor.type_name = traits->name;
   const auto offset = reader.read<std::uint64_t>(entry.what);
   if (!offset) return offset.error();
   entry.offset = *offset;

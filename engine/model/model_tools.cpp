@@ -6,7 +6,7 @@
 
 #include "engine/model/gguf.hpp"
 #include "engine/model/gguf_types.hpp"
-#include "engine/model/llama_plan.hpp"
+#include "engine/model/decoder_plan.hpp"
 #include "engine/model/model_session.hpp"
 
 namespace aorta::engine {
@@ -43,7 +43,7 @@ Result<ModelSummary> inspect_model(const std::string& gguf_path) {
   summary.tensor_types.assign(types.begin(), types.end());
   auto items = plan_pack(**file);  // says what this build could not run
   if (!items) return items.error();
-  auto config = read_llama_config(**file);
+  auto config = read_decoder_config(**file, **find_architecture(**file));
   if (!config) return config.error();
   summary.layers = config->layers;
   summary.hidden = config->hidden;

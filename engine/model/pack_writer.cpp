@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "engine/cpu/weight_formats.hpp"
-#include "engine/model/gguf.hpp"
+#include "engine/model/model_source.hpp"
 #include "engine/model/pack.hpp"
 #include "engine/model/pack_checksum.hpp"
 #include "engine/model/pack_plan.hpp"
@@ -146,7 +146,7 @@ int append_weight(const PackItem& item, DataWriter& writer) {
   for (std::uint32_t first = 0; first < item.rows; first += cpu::lanes) {
     const std::byte* rows[cpu::lanes] = {};
     for (std::uint32_t i = 0; i < std::min(cpu::lanes, item.rows - first); ++i) {
-      rows[i] = item.rows_of_gguf.data() + (first + i) * row_bytes;
+      rows[i] = item.source_rows.data() + source_row(first + i, item.halves) * row_bytes;
     }
     std::fill(group.begin(), group.end(), std::byte{0});
     format.pack_group(rows, item.columns, group.data());
@@ -240,30 +240,30 @@ class DirectoryLock {
   int why_ = 0;
 };
 
-// A usable pack of exactly that file, found without reading the file itself.
+// A usable pack of exactly those files, found without reading them.
 std::string find_by_stat(const std::string& directory, const PackSource& source) {
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(directory, failed)) {
     if (entry.path().extension() != ".pack") continue;
     auto pack = open_pack(entry.path().string());
-    if (pack.ok() && same_file((*pack)->header().source, source)) return entry.path().string();
+    if (pack.ok() && same_files((*pack)->header().source, source)) return entry.path().string();
   }
   return {};
 }
 
 }  // namespace
 
-Result<std::string> pack_model(const std::string& gguf_path, const std::string& directory,
+Result<std::string> pack_model(const std::string& model_path, const std::string& directory,
                                const PackProgress& progress) {
-  auto source = stat_source(gguf_path);
+  auto source = stat_source(model_path);
   if (!source) return source.error();
   if (std::string found = find_by_stat(directory, *source); !found.empty()) return found;
 
-  auto file = GgufFile::open(gguf_path);
+  auto file = ModelSource::open(model_path);
   if (!file) return file.error();
   auto items = plan_pack(**file);
   if (!items) return items.error();
-  digest_source((*file)->bytes(), *source);
+  digest_source((*file)->contents(), *source);
   const std::string path = directory + "/" + digest_hex(*source) + ".pack";
 
   std::error_code failed;

@@ -42,7 +42,7 @@ std::vector<TokenId> random_ids(std::uint32_t seed, std::uint32_t count) {
 // The hash of one sequence's logits, computed as the parameters say.
 class Computation {
  public:
-  Computation(Llama& model, std::uint32_t seed) : model_(model), blocks_(all_blocks) {
+  Computation(Decoder& model, std::uint32_t seed) : model_(model), blocks_(all_blocks) {
     std::iota(blocks_.begin(), blocks_.end(), 0u);
     if (seed != 0) std::shuffle(blocks_.begin(), blocks_.end(), std::mt19937(seed));
   }
@@ -97,7 +97,7 @@ class Computation {
     return text;
   }
 
-  Llama& model_;
+  Decoder& model_;
   std::vector<std::uint32_t> blocks_;
   std::vector<TokenId> ids_ = random_ids(1, length);
   std::vector<float> logits_ = std::vector<float>(length * 512);

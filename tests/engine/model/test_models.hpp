@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/model/llama.hpp"
+#include "engine/model/decoder.hpp"
 #include "engine/model/pack.hpp"
 
 namespace aorta::engine {
@@ -58,12 +58,12 @@ inline std::shared_ptr<const Pack> pack_and_open(const std::string& gguf,
   return *pack;
 }
 
-inline std::unique_ptr<Llama> open_model(std::shared_ptr<const Pack> pack, const std::string& isa,
+inline std::unique_ptr<Decoder> open_model(std::shared_ptr<const Pack> pack, const std::string& isa,
                                          std::uint32_t threads, std::uint32_t max_rows,
                                          std::uint32_t blocks) {
   auto backend = make_cpu_backend(isa, threads, max_rows);
   EXPECT_TRUE(backend.ok()) << backend.error().message;
-  auto model = Llama::open(std::move(pack), std::move(*backend), blocks);
+  auto model = Decoder::open(std::move(pack), std::move(*backend), blocks);
   EXPECT_TRUE(model.ok()) << model.error().message;
   return std::move(*model);
 }

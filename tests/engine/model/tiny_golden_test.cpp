@@ -28,6 +28,8 @@ constexpr Gate gates[] = {
     {"tiny-llama-gqa.Q8_0", 1.2, 0.015, 1.0, 0.90},
     {"tiny-llama-gqa.Q4_0", 1.2, 0.015, 1.0, 0.90},
     {"tiny-llama3-rope.F16", 0.05, 5e-5, 0.05, 0.99},
+    {"tiny-qwen2.F16", 0.05, 5e-5, 0.05, 0.99},
+    {"tiny-qwen2.Q8_0", 1.0, 0.006, 1.0, 0.90},
 };
 
 double log_mass(std::span<const float> logits) {

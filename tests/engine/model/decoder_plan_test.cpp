@@ -1,5 +1,5 @@
-// What a llama file must have to be packed; each lack or excess is named.
-#include "engine/model/llama_plan.hpp"
+// What a model file must have to be packed; each lack or excess is named.
+#include "engine/model/decoder_plan.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 
+#include "engine/model/gguf.hpp"
 #include "engine/model/model_tools.hpp"
 #include "tests/engine/model/gguf_builder.hpp"
 #include "tests/engine/model/test_models.hpp"
@@ -54,7 +55,7 @@ struct ModelSpec {
   }
 };
 
-class LlamaPlanTest : public testing::Test {
+class DecoderPlanTest : public testing::Test {
  protected:
   Result<std::vector<PackItem>> plan(const ModelSpec& spec) {
     const std::string path = directory_.path() + "/model.gguf";
@@ -85,18 +86,18 @@ const PackItem* find(const std::vector<PackItem>& items, const std::string& name
 }
 
 std::vector<float> angles(const std::vector<PackItem>& items) {
-  const PackItem* rope = find(items, llama::rope);
+  const PackItem* rope = find(items, decoder::rope);
   std::vector<float> values(rope->content.size() / 4);
   std::memcpy(values.data(), rope->content.data(), rope->content.size());
   return values;
 }
 
-TEST_F(LlamaPlanTest, AWholeModelIsPlanned) {
+TEST_F(DecoderPlanTest, AWholeModelIsPlanned) {
   auto items = plan({});
   ASSERT_TRUE(items.ok()) << items.error().message;
-  const PackItem* config_item = find(*items, llama::config);
+  const PackItem* config_item = find(*items, decoder::config);
   ASSERT_NE(config_item, nullptr);
-  LlamaConfig config;
+  DecoderConfig config;
   std::memcpy(&config, config_item->content.data(), sizeof(config));
   EXPECT_EQ(config.layers, 1u);
   EXPECT_EQ(config.head_size, 16u);
@@ -108,10 +109,10 @@ TEST_F(LlamaPlanTest, AWholeModelIsPlanned) {
   untied.tensors["output.weight"] = {{32, 8}};
   auto with_head = plan(untied);
   ASSERT_TRUE(with_head.ok()) << with_head.error().message;
-  EXPECT_NE(find(*with_head, llama::output), nullptr);
+  EXPECT_NE(find(*with_head, decoder::output), nullptr);
 }
 
-TEST_F(LlamaPlanTest, EveryTypeThatHasKernelsIsTaken) {
+TEST_F(DecoderPlanTest, EveryTypeThatHasKernelsIsTaken) {
   ModelSpec spec;
   spec.numbers["llama.embedding_length"] = 256;
   for (auto& [name, tensor] : spec.tensors) {
@@ -125,7 +126,7 @@ TEST_F(LlamaPlanTest, EveryTypeThatHasKernelsIsTaken) {
   }
 }
 
-TEST_F(LlamaPlanTest, RopeAngles) {
+TEST_F(DecoderPlanTest, RopeAngles) {
   ModelSpec spec;
   spec.floats["llama.rope.freq_base"] = 500.0f;
   auto items = plan(spec);
@@ -146,7 +147,7 @@ TEST_F(LlamaPlanTest, RopeAngles) {
   for (std::uint32_t i = 0; i < 16; ++i) EXPECT_EQ(half_speed[10 * 16 + i], plain[5 * 16 + i]);
 }
 
-TEST_F(LlamaPlanTest, NamesWhatIsNotSupported) {
+TEST_F(DecoderPlanTest, NamesWhatIsNotSupported) {
   const auto unsupported = ErrorCode::unsupported;
   expect_refused(unsupported, "architecture 'mamba' is not one of: llama",
                  [](ModelSpec& m) { m.architecture = "mamba"; });
@@ -156,7 +157,7 @@ TEST_F(LlamaPlanTest, NamesWhatIsNotSupported) {
   expect_refused(unsupported, "blk.0.attn_q.bias is not part of a llama model",
                  [](ModelSpec& m) { m.tensors["blk.0.attn_q.bias"] = {{32}}; });
   expect_refused(unsupported,
-                 "ffn_up.weight is of ggml type 20; supported are F32, F16, BF16, Q4_0",
+                 "ffn_up.weight is of type IQ4_NL; supported are F32, F16, BF16, Q4_0",
                  [](ModelSpec& m) { m.tensors["blk.0.ffn_up.weight"].type = 20; });
   expect_refused(unsupported, "heads of 8",
                  [](ModelSpec& m) { m.numbers["llama.attention.head_count"] = 4; });
@@ -164,7 +165,7 @@ TEST_F(LlamaPlanTest, NamesWhatIsNotSupported) {
                  [](ModelSpec& m) { m.numbers["llama.rope.dimension_count"] = 8; });
 }
 
-TEST_F(LlamaPlanTest, NamesWhatIsMissingOrDoesNotFit) {
+TEST_F(DecoderPlanTest, NamesWhatIsMissingOrDoesNotFit) {
   const auto corrupt = ErrorCode::corrupt;
   expect_refused(corrupt, "general.architecture", [](ModelSpec& m) { m.architecture = ""; });
   expect_refused(corrupt, "lacks llama.block_count",
@@ -195,7 +196,7 @@ TEST_F(LlamaPlanTest, NamesWhatIsMissingOrDoesNotFit) {
                  [](ModelSpec& m) { m.tensors["output_norm.weight"] = {{31}}; });
 }
 
-TEST_F(LlamaPlanTest, ToolsAnswerBadIdsWithASentence) {
+TEST_F(DecoderPlanTest, ToolsAnswerBadIdsWithASentence) {
   const ToolOptions options = {.gguf_path = golden_path("models/gguf/tiny-llama-gqa.Q8_0.gguf"),
                                .pack_directory = directory_.path()};
   const auto refused = [&](std::vector<TokenId> ids, const std::string& words) {

@@ -1,4 +1,4 @@
-#include "engine/model/llama.hpp"
+#include "engine/model/decoder.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -18,7 +18,7 @@ Result<void> take(Result<const float*> from, const float*& to) {
   return {};
 }
 
-bool plausible(const LlamaConfig& c) {
+bool plausible(const DecoderConfig& c) {
   return c.layers > 0 && c.hidden > 0 && c.feed_forward > 0 && c.heads > 0 && c.kv_heads > 0 &&
          c.heads % c.kv_heads == 0 && c.head_size > 0 && c.head_size % 16 == 0 &&
          c.head_size <= 256 && c.vocabulary > 0 && c.context_tokens > 0;
@@ -26,27 +26,27 @@ bool plausible(const LlamaConfig& c) {
 
 }  // namespace
 
-Llama::Llama(std::shared_ptr<const Pack> pack, std::unique_ptr<Backend> backend,
-             const LlamaConfig& config)
+Decoder::Decoder(std::shared_ptr<const Pack> pack, std::unique_ptr<Backend> backend,
+             const DecoderConfig& config)
     : pack_(std::move(pack)), backend_(std::move(backend)), config_(config) {}
 
-Result<LlamaConfig> Llama::config_of(const Pack& pack) {
-  auto bytes = pack.bytes(llama::config);
+Result<DecoderConfig> Decoder::config_of(const Pack& pack) {
+  auto bytes = pack.bytes(decoder::config);
   if (!bytes) return bytes.error();
-  LlamaConfig config = {};
+  DecoderConfig config = {};
   if (bytes->size() == sizeof(config)) std::memcpy(&config, bytes->data(), sizeof(config));
   if (plausible(config)) return config;
   return Error{ErrorCode::corrupt,
-               "pack " + pack.path() + " holds no usable llama configuration; delete it"};
+               "pack " + pack.path() + " holds no usable configuration of a decoder; delete it"};
 }
 
-Result<std::unique_ptr<Llama>> Llama::open(std::shared_ptr<const Pack> pack,
+Result<std::unique_ptr<Decoder>> Decoder::open(std::shared_ptr<const Pack> pack,
                                            std::unique_ptr<Backend> backend,
                                            std::uint32_t kv_blocks) {
   auto read = config_of(*pack);
   if (!read) return read.error();
-  const LlamaConfig& config = *read;
-  std::unique_ptr<Llama> model(new Llama(std::move(pack), std::move(backend), config));
+  const DecoderConfig& config = *read;
+  std::unique_ptr<Decoder> model(new Decoder(std::move(pack), std::move(backend), config));
   if (auto loaded = model->load(); !loaded) return loaded.error();
   const AttentionShape shape = {config.heads, config.kv_heads, config.head_size};
   auto reserved = model->backend_->reserve_kv(config.layers, kv_blocks, shape);
@@ -54,18 +54,18 @@ Result<std::unique_ptr<Llama>> Llama::open(std::shared_ptr<const Pack> pack,
   return model;
 }
 
-Result<void> Llama::load() {
-  const LlamaConfig& c = config_;
-  auto done = take(pack_->weight(llama::embedding, c.vocabulary, c.hidden), embedding_);
+Result<void> Decoder::load() {
+  const DecoderConfig& c = config_;
+  auto done = take(pack_->weight(decoder::embedding, c.vocabulary, c.hidden), embedding_);
   if (!done) return done;
   head_ = embedding_;
   if (!c.tied_head) {
-    done = take(pack_->weight(llama::output, c.vocabulary, c.hidden), head_);
+    done = take(pack_->weight(decoder::output, c.vocabulary, c.hidden), head_);
     if (!done) return done;
   }
-  done = take(pack_->floats(llama::output_norm, 1, c.hidden), output_norm_);
+  done = take(pack_->floats(decoder::output_norm, 1, c.hidden), output_norm_);
   if (!done) return done;
-  done = take(pack_->floats(llama::rope, c.context_tokens, c.head_size), cos_sin_);
+  done = take(pack_->floats(decoder::rope, c.context_tokens, c.head_size), cos_sin_);
   if (!done) return done;
   for (std::uint32_t i = 0; i < c.layers; ++i) {
     auto layer = load_layer(i);
@@ -84,8 +84,8 @@ Result<void> Llama::load() {
   return {};
 }
 
-Result<Llama::Layer> Llama::load_layer(std::uint32_t index) const {
-  const LlamaConfig& c = config_;
+Result<Decoder::Layer> Decoder::load_layer(std::uint32_t index) const {
+  const DecoderConfig& c = config_;
   const std::uint32_t q = c.heads * c.head_size, kv = c.kv_heads * c.head_size;
   Layer layer = {};
   const struct {
@@ -100,24 +100,54 @@ Result<Llama::Layer> Llama::load_layer(std::uint32_t index) const {
                  {"ffn_up", c.feed_forward, c.hidden, &layer.up},
                  {"ffn_down", c.hidden, c.feed_forward, &layer.down}};
   for (const auto& w : weights) {
-    auto done = take(pack_->weight(llama::layer(index, w.part), w.rows, w.columns), *w.to);
+    auto done = take(pack_->weight(decoder::layer(index, w.part), w.rows, w.columns), *w.to);
     if (!done) return done.error();
   }
   auto done =
-      take(pack_->floats(llama::layer(index, "attn_norm"), 1, c.hidden), layer.attention_norm);
+      take(pack_->floats(decoder::layer(index, "attn_norm"), 1, c.hidden), layer.attention_norm);
   if (!done) return done.error();
-  done = take(pack_->floats(llama::layer(index, "ffn_norm"), 1, c.hidden), layer.feed_forward_norm);
+  done = take(pack_->floats(decoder::layer(index, "ffn_norm"), 1, c.hidden), layer.feed_forward_norm);
+  if (!done) return done.error();
+  done = load_extras(index, layer);
   if (!done) return done.error();
   return layer;
 }
 
-void Llama::attend(std::uint32_t index, std::uint32_t rows, std::span<const RowSpan> spans) {
+Result<void> Decoder::load_extras(std::uint32_t index, Layer& layer) const {
+  const DecoderConfig& c = config_;
+  const std::uint32_t q = c.heads * c.head_size, kv = c.kv_heads * c.head_size;
+  const struct {
+    std::uint32_t present;
+    const char *part, *kind;
+    std::uint32_t size;
+    const float** to;
+  } vectors[] = {{c.qkv_bias, "attn_q", "bias", q, &layer.q_bias},
+                 {c.qkv_bias, "attn_k", "bias", kv, &layer.k_bias},
+                 {c.qkv_bias, "attn_v", "bias", kv, &layer.v_bias},
+                 {c.qk_norm, "attn_q_norm", "weight", c.head_size, &layer.q_norm},
+                 {c.qk_norm, "attn_k_norm", "weight", c.head_size, &layer.k_norm}};
+  for (const auto& v : vectors) {
+    if (!v.present) continue;
+    auto done = take(pack_->floats(decoder::layer(index, v.part, v.kind), 1, v.size), *v.to);
+    if (!done) return done;
+  }
+  return {};
+}
+
+void Decoder::attend(std::uint32_t index, std::uint32_t rows, std::span<const RowSpan> spans) {
   const Layer& layer = layers_[index];
   const Buffers& b = buffers_;
   backend_->rms_norm(b.stream, layer.attention_norm, rows, config_.hidden, config_.epsilon,
                      b.normed);
-  const Backend::Product inputs[] = {{&layer.q, b.q}, {&layer.k, b.k}, {&layer.v, b.v}};
+  const Backend::Product inputs[] = {{&layer.q, b.q, layer.q_bias},
+                                     {&layer.k, b.k, layer.k_bias},
+                                     {&layer.v, b.v, layer.v_bias}};
   backend_->matmul(b.normed, rows, inputs);
+  if (layer.q_norm != nullptr) {
+    const std::uint32_t size = config_.head_size;
+    backend_->rms_norm(b.q, layer.q_norm, rows * config_.heads, size, config_.epsilon, b.q);
+    backend_->rms_norm(b.k, layer.k_norm, rows * config_.kv_heads, size, config_.epsilon, b.k);
+  }
   backend_->rope_and_store(index, cos_sin_, spans, b.q, b.k, b.v);
   const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_size));
   backend_->attention(index, scale, spans, b.q, b.attended);
@@ -126,7 +156,7 @@ void Llama::attend(std::uint32_t index, std::uint32_t rows, std::span<const RowS
   backend_->add(b.stream, b.normed, rows, config_.hidden);
 }
 
-void Llama::feed_forward(const Layer& layer, std::uint32_t rows) {
+void Decoder::feed_forward(const Layer& layer, std::uint32_t rows) {
   const Buffers& b = buffers_;
   backend_->rms_norm(b.stream, layer.feed_forward_norm, rows, config_.hidden, config_.epsilon,
                      b.normed);
@@ -138,7 +168,7 @@ void Llama::feed_forward(const Layer& layer, std::uint32_t rows) {
   backend_->add(b.stream, b.normed, rows, config_.hidden);
 }
 
-std::span<const float> Llama::forward(std::span<const TokenId> ids, std::span<const RowSpan> spans,
+std::span<const float> Decoder::forward(std::span<const TokenId> ids, std::span<const RowSpan> spans,
                                       std::span<const std::uint32_t> wanted) {
   const Buffers& b = buffers_;
   const auto rows = static_cast<std::uint32_t>(ids.size());
