@@ -27,7 +27,7 @@ bool plausible(const DecoderConfig& c) {
 }  // namespace
 
 Decoder::Decoder(std::shared_ptr<const Pack> pack, std::unique_ptr<Backend> backend,
-             const DecoderConfig& config)
+                 const DecoderConfig& config)
     : pack_(std::move(pack)), backend_(std::move(backend)), config_(config) {}
 
 Result<DecoderConfig> Decoder::config_of(const Pack& pack) {
@@ -41,8 +41,8 @@ Result<DecoderConfig> Decoder::config_of(const Pack& pack) {
 }
 
 Result<std::unique_ptr<Decoder>> Decoder::open(std::shared_ptr<const Pack> pack,
-                                           std::unique_ptr<Backend> backend,
-                                           std::uint32_t kv_blocks) {
+                                               std::unique_ptr<Backend> backend,
+                                               std::uint32_t kv_blocks) {
   auto read = config_of(*pack);
   if (!read) return read.error();
   const DecoderConfig& config = *read;
@@ -106,7 +106,8 @@ Result<Decoder::Layer> Decoder::load_layer(std::uint32_t index) const {
   auto done =
       take(pack_->floats(decoder::layer(index, "attn_norm"), 1, c.hidden), layer.attention_norm);
   if (!done) return done.error();
-  done = take(pack_->floats(decoder::layer(index, "ffn_norm"), 1, c.hidden), layer.feed_forward_norm);
+  done =
+      take(pack_->floats(decoder::layer(index, "ffn_norm"), 1, c.hidden), layer.feed_forward_norm);
   if (!done) return done.error();
   done = load_extras(index, layer);
   if (!done) return done.error();
@@ -139,9 +140,8 @@ void Decoder::attend(std::uint32_t index, std::uint32_t rows, std::span<const Ro
   const Buffers& b = buffers_;
   backend_->rms_norm(b.stream, layer.attention_norm, rows, config_.hidden, config_.epsilon,
                      b.normed);
-  const Backend::Product inputs[] = {{&layer.q, b.q, layer.q_bias},
-                                     {&layer.k, b.k, layer.k_bias},
-                                     {&layer.v, b.v, layer.v_bias}};
+  const Backend::Product inputs[] = {
+      {&layer.q, b.q, layer.q_bias}, {&layer.k, b.k, layer.k_bias}, {&layer.v, b.v, layer.v_bias}};
   backend_->matmul(b.normed, rows, inputs);
   if (layer.q_norm != nullptr) {
     const std::uint32_t size = config_.head_size;
@@ -168,8 +168,9 @@ void Decoder::feed_forward(const Layer& layer, std::uint32_t rows) {
   backend_->add(b.stream, b.normed, rows, config_.hidden);
 }
 
-std::span<const float> Decoder::forward(std::span<const TokenId> ids, std::span<const RowSpan> spans,
-                                      std::span<const std::uint32_t> wanted) {
+std::span<const float> Decoder::forward(std::span<const TokenId> ids,
+                                        std::span<const RowSpan> spans,
+                                        std::span<const std::uint32_t> wanted) {
   const Buffers& b = buffers_;
   const auto rows = static_cast<std::uint32_t>(ids.size());
   backend_->embed(embedding_, ids, b.stream);

@@ -21,8 +21,8 @@ class Decoder {
   // Takes its weights from `pack`, keeps it mapped, and reserves `kv_blocks` on the backend.
   // Errors: corrupt (entries that are missing or do not fit), resource_exhausted.
   static Result<std::unique_ptr<Decoder>> open(std::shared_ptr<const Pack> pack,
-                                             std::unique_ptr<Backend> backend,
-                                             std::uint32_t kv_blocks);
+                                               std::unique_ptr<Backend> backend,
+                                               std::uint32_t kv_blocks);
 
   const DecoderConfig& config() const { return config_; }
 
@@ -48,7 +48,7 @@ class Decoder {
   };
 
   Decoder(std::shared_ptr<const Pack> pack, std::unique_ptr<Backend> backend,
-        const DecoderConfig& config);
+          const DecoderConfig& config);
   Result<void> load();
   Result<Layer> load_layer(std::uint32_t index) const;
   Result<void> load_extras(std::uint32_t index, Layer& layer) const;

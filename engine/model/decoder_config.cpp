@@ -22,9 +22,9 @@ Result<std::uint32_t> count(const ModelSource& source, const std::string& key,
                   "the metadata lacks " + name + ", which such a model must have");
   }
   if (*value == 0 || *value > limit) {
-    return refuse(
-        source, ErrorCode::corrupt,
-        name + " is " + std::to_string(*value) + "; 1 to " + std::to_string(limit) + " are possible");
+    return refuse(source, ErrorCode::corrupt,
+                  name + " is " + std::to_string(*value) + "; 1 to " + std::to_string(limit) +
+                      " are possible");
   }
   return static_cast<std::uint32_t>(*value);
 }

@@ -78,10 +78,9 @@ class DecoderPlanner {
         std::size_t{columns} / format->block_elements * format->block_bytes;
     if (columns % format->block_elements != 0 ||
         (*found)->data.size() < row_bytes * std::size_t{rows}) {
-      return refuse(ErrorCode::corrupt, "tensor " + source_.given_name(name) + " of " +
-                                            std::to_string(columns) +
-                                            " columns does not hold whole " + format->name +
-                                            " blocks");
+      return refuse(ErrorCode::corrupt,
+                    "tensor " + source_.given_name(name) + " of " + std::to_string(columns) +
+                        " columns does not hold whole " + format->name + " blocks");
     }
     PackItem item;
     item.name = name;
@@ -131,9 +130,12 @@ class DecoderPlanner {
     const struct {
       const char* part;
       std::uint32_t rows, columns, halves;
-    } weights[] = {{"attn_q", q, hidden, halves()},        {"attn_k", kv, hidden, halves()},
-                   {"attn_v", kv, hidden, 0},              {"attn_output", hidden, q, 0},
-                   {"ffn_gate", feed_forward, hidden, 0},  {"ffn_up", feed_forward, hidden, 0},
+    } weights[] = {{"attn_q", q, hidden, halves()},
+                   {"attn_k", kv, hidden, halves()},
+                   {"attn_v", kv, hidden, 0},
+                   {"attn_output", hidden, q, 0},
+                   {"ffn_gate", feed_forward, hidden, 0},
+                   {"ffn_up", feed_forward, hidden, 0},
                    {"ffn_down", hidden, feed_forward, 0}};
     struct Vector {
       const char *part, *kind;
@@ -184,9 +186,9 @@ class DecoderPlanner {
   Result<void> refuse_strangers() const {
     for (const SourceTensor& tensor : source_.tensors()) {
       if (used_.contains(std::string(tensor.name))) continue;
-      return refuse(ErrorCode::unsupported,
-                    "tensor " + printable(source_.given_name(tensor.name)) +
-                        " is not part of a " + architecture_.name + " model as supported here");
+      return refuse(ErrorCode::unsupported, "tensor " + printable(source_.given_name(tensor.name)) +
+                                                " is not part of a " + architecture_.name +
+                                                " model as supported here");
     }
     return {};
   }

@@ -14,8 +14,8 @@ using GgufTensor = SourceTensor;
 
 class GgufFile : public ModelSource {
  public:
-  // Errors: not_found, io, corrupt (truncated, lying sizes, hostile counts: says which), unsupported
-  // (version other than 3, big endian).
+  // Errors: not_found, io, corrupt (truncated, lying sizes, hostile counts: says which),
+  // unsupported (version other than 3, big endian).
   static Result<std::shared_ptr<const GgufFile>> open(const std::string& path);
 
   virtual std::span<const std::byte> bytes() const = 0;  // the whole file

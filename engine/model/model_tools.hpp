@@ -25,8 +25,8 @@ struct ModelSummary {
   std::vector<std::pair<std::string, std::string>> metadata;        // key, shortened value
 };
 
-// Errors: those of GgufFile::open and of a model that this build can't run, which is said.
-Result<ModelSummary> inspect_model(const std::string& gguf_path);
+// Errors: those of ModelSource::open and of a model that this build can't run, which is said.
+Result<ModelSummary> inspect_model(const std::string& model_path);
 
 struct ToolOptions {
   std::string gguf_path;

@@ -49,8 +49,8 @@ using PackProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t 
 
 // Path of the pack of `model_path` in `directory`, DIGEST.pack, made if it isn't there, is stale or
 // damaged in its header. Any number of processes may ask at once: one makes it, the others wait on
-// the directory's lock file. Errors: those of ModelSource::open and plan_pack; io (the directory can't
-// be written), resource_exhausted (disk full), unsupported (a newer aorta's pack is there).
+// the directory's lock file. Errors: those of ModelSource::open and plan_pack; io (the directory
+// can't be written), resource_exhausted (disk full), unsupported (a newer aorta's pack is there).
 Result<std::string> pack_model(const std::string& model_path, const std::string& directory,
                                const PackProgress& progress = {});
 

@@ -29,10 +29,10 @@ Result<PackSource> stat_source(const std::string& model_path) {
     }
     std::error_code failed;
     const auto canonical = std::filesystem::canonical(path, failed);
-    const std::uint64_t facts[] = {
-        static_cast<std::uint64_t>(info.st_size), static_cast<std::uint64_t>(info.st_mtim.tv_sec),
-        static_cast<std::uint64_t>(info.st_mtim.tv_nsec),
-        stable_hash(failed ? path : canonical.string())};
+    const std::uint64_t facts[] = {static_cast<std::uint64_t>(info.st_size),
+                                   static_cast<std::uint64_t>(info.st_mtim.tv_sec),
+                                   static_cast<std::uint64_t>(info.st_mtim.tv_nsec),
+                                   stable_hash(failed ? path : canonical.string())};
     XXH3_64bits_update(state, facts, sizeof(facts));
     source.size_bytes += facts[0];
   }

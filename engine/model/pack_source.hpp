@@ -9,8 +9,8 @@
 
 namespace aorta::engine {
 
-// Sizes, times of change and paths of the files of a model, without their digest. Errors: not_found,
-// io, those of source_files.
+// Sizes, times of change and paths of the files of a model, without their digest. Errors:
+// not_found, io, those of source_files.
 Result<PackSource> stat_source(const std::string& model_path);
 
 bool same_files(const PackSource& a, const PackSource& b);  // all but the digest

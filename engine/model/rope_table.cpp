@@ -19,10 +19,9 @@ class Scaling {
     if (type_ == "none" || type_ == "default") return {};
     if (type_ == "linear") return stretch_all(frequencies);
     if (type_ == "llama3") return stretch_long(frequencies);
-    return Error{ErrorCode::unsupported, source_.path() + ": " +
-                                             source_.given_name(key("rope.scaling.type")) + " '" +
-                                             printable(type_) +
-                                             "' is not one of: none, linear, llama3"};
+    return Error{ErrorCode::unsupported,
+                 source_.path() + ": " + source_.given_name(key("rope.scaling.type")) + " '" +
+                     printable(type_) + "' is not one of: none, linear, llama3"};
   }
 
  private:
@@ -31,8 +30,8 @@ class Scaling {
   Result<double> positive(std::string_view name, double otherwise, double limit) const {
     const double value = source_.get_float(key(name)).value_or(otherwise);
     if (value > 0.0 && value < limit) return value;
-    return Error{ErrorCode::corrupt,
-                 source_.path() + ": " + source_.given_name(key(name)) + " is missing or not positive"};
+    return Error{ErrorCode::corrupt, source_.path() + ": " + source_.given_name(key(name)) +
+                                         " is missing or not positive"};
   }
 
   Result<void> stretch_all(std::vector<double>& frequencies) const {
@@ -55,8 +54,9 @@ class Scaling {
     if (!original) return original.error();
     if (*high <= *low) {
       return Error{ErrorCode::corrupt,
-                   source_.path() + ": " + source_.given_name(key("rope.scaling.high_freq_factor")) +
-                       " is not above " + source_.given_name(key("rope.scaling.low_freq_factor"))};
+                   source_.path() + ": " +
+                       source_.given_name(key("rope.scaling.high_freq_factor")) + " is not above " +
+                       source_.given_name(key("rope.scaling.low_freq_factor"))};
     }
     for (double& frequency : frequencies) {
       const double turns = *original * frequency / (2.0 * std::numbers::pi);  // in that context

@@ -23,8 +23,8 @@ Result<const Architecture*> find_architecture(const ModelSource& source) {
     if (!known.empty()) known += ", ";
     known += architecture->name;
   }
-  return Error{ErrorCode::unsupported, source.path() + ": architecture '" + printable(*name) +
-                                           "' is not one of: " + known};
+  return Error{ErrorCode::unsupported,
+               source.path() + ": architecture '" + printable(*name) + "' is not one of: " + known};
 }
 
 std::string architecture_key(const ModelSource& source, std::string_view key) {

@@ -5,8 +5,8 @@
 
 namespace aorta::engine {
 
-const Architecture architecture_llama = {
-    "llama", false, false,
-    [](const ModelSource& source) { return refuse_count(source, "expert_count", "experts"); }};
+const Architecture architecture_llama = {"llama", false, false, [](const ModelSource& source) {
+                                           return refuse_count(source, "expert_count", "experts");
+                                         }};
 
 }  // namespace aorta::engine

@@ -4,9 +4,9 @@
 
 namespace aorta::engine {
 
-const Architecture architecture_qwen3 = {
-    "qwen3", false, true, [](const ModelSource& source) {
-      return refuse_count(source, "attention.sliding_window", "a sliding window");
-    }};
+const Architecture architecture_qwen3 = {"qwen3", false, true, [](const ModelSource& source) {
+                                           return refuse_count(source, "attention.sliding_window",
+                                                               "a sliding window");
+                                         }};
 
 }  // namespace aorta::engine

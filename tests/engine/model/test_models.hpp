@@ -59,8 +59,8 @@ inline std::shared_ptr<const Pack> pack_and_open(const std::string& gguf,
 }
 
 inline std::unique_ptr<Decoder> open_model(std::shared_ptr<const Pack> pack, const std::string& isa,
-                                         std::uint32_t threads, std::uint32_t max_rows,
-                                         std::uint32_t blocks) {
+                                           std::uint32_t threads, std::uint32_t max_rows,
+                                           std::uint32_t blocks) {
   auto backend = make_cpu_backend(isa, threads, max_rows);
   EXPECT_TRUE(backend.ok()) << backend.error().message;
   auto model = Decoder::open(std::move(pack), std::move(*backend), blocks);
