@@ -30,6 +30,10 @@ constexpr Case cases[] = {
     {"tiny-llama-gqa.Q8_0", "4470a30f26f9cddcd578feb0d1290f81"},
     {"tiny-llama-gqa.Q4_0", "d4ad7962123deae0347a5dbd8e331504"},
     {"tiny-llama3-rope.F16", "cc325c474a2238219e765c2b95db0165"},
+    {"tiny-qwen2.Q8_0", "f555b9d5b550330a03cbc6b0ef8c2715"},
+    {"tiny-qwen2-untied.Q5_1", "1f87666e48bff4a7f7d732df3464e1e8"},
+    {"tiny-llama3-rope", "487b11beb24ee8cc9a58669ef23e8953"},
+    {"tiny-qwen3", "9c053d3811a527a364984216b8cbee68"},
 };
 
 std::vector<TokenId> random_ids(std::uint32_t seed, std::uint32_t count) {
@@ -114,8 +118,7 @@ TEST_P(OneAnswer, LogitsAreOneConstant) {
     GTEST_SKIP() << "not run: this machine lacks " << isa;
   }
   const TemporaryDirectory directory;
-  const auto pack = pack_and_open(
-      golden_path("models/gguf/" + std::string(expected.model) + ".gguf"), directory.path());
+  const auto pack = pack_and_open(tiny_model_path(expected.model), directory.path());
   const auto model = open_model(pack, isa, threads, max_rows, all_blocks);
   std::uint32_t seed = 0;
   EXPECT_EQ(Computation(*model, ++seed).in_chunks(length), expected.logits_hash) << "whole";

@@ -18,6 +18,13 @@ inline std::string golden_path(const std::string& name) {
   return std::string(AORTA_SOURCE_DIR) + "/tests/golden/" + name;
 }
 
+// Of the tiny models, NAME.TYPE is a GGUF file and NAME a directory with safetensors.
+inline bool is_gguf(const std::string& model) { return model.find('.') != std::string::npos; }
+
+inline std::string tiny_model_path(const std::string& model) {
+  return golden_path(is_gguf(model) ? "models/gguf/" + model + ".gguf" : "models/" + model);
+}
+
 // A directory of its own, removed with all in it.
 class TemporaryDirectory {
  public:
@@ -49,9 +56,9 @@ inline std::string demo_model_path() {
   return base + "/aorta/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
-inline std::shared_ptr<const Pack> pack_and_open(const std::string& gguf,
+inline std::shared_ptr<const Pack> pack_and_open(const std::string& model,
                                                  const std::string& directory) {
-  auto path = pack_model(gguf, directory);
+  auto path = pack_model(model, directory);
   EXPECT_TRUE(path.ok()) << path.error().message;
   auto pack = open_pack(*path);
   EXPECT_TRUE(pack.ok()) << pack.error().message;

@@ -31,8 +31,12 @@ constexpr Gate gates[] = {
     {"tiny-llama3-rope.F16", 0.05, 5e-5, 0.05, 0.99},
     {"tiny-qwen2.F16", 0.05, 5e-5, 0.05, 0.99},
     {"tiny-qwen2.Q8_0", 1.0, 0.006, 1.0, 0.90},
+    {"tiny-qwen2-untied.Q5_1", 1.0, 0.006, 1.0, 0.90},
+    {"tiny-llama-gqa", 0.05, 5e-5, 0.05, 0.99},
+    {"tiny-llama3-rope", 0.05, 5e-5, 0.05, 0.99},
     {"tiny-qwen2", 0.05, 5e-5, 0.05, 0.99},
     {"tiny-qwen2-untied", 0.05, 5e-5, 0.05, 0.99},
+    {"tiny-qwen3", 0.05, 5e-5, 0.05, 0.99},
 };
 
 double log_mass(std::span<const float> logits) {
@@ -40,12 +44,6 @@ double log_mass(std::span<const float> logits) {
   double mass = 0.0;
   for (const float logit : logits) mass += std::exp(logit - largest);
   return largest + std::log(mass);
-}
-
-bool is_gguf(const std::string& model) { return model.find('.') != std::string::npos; }
-
-std::string model_path(const std::string& model) {
-  return golden_path(is_gguf(model) ? "models/gguf/" + model + ".gguf" : "models/" + model);
 }
 
 using Logits = std::vector<float>;
@@ -93,7 +91,7 @@ TEST_P(TinyGolden, LogitsAndGreedyChoices) {
   const TemporaryDirectory directory;
   const std::string name = gate.model;
   auto session =
-      ModelSession::open({.gguf_path = model_path(name), .pack_directory = directory.path()});
+      ModelSession::open({.gguf_path = tiny_model_path(name), .pack_directory = directory.path()});
   ASSERT_TRUE(session.ok()) << session.error().message;
   std::ifstream stream(golden_path("tiny/" + name + (is_gguf(name) ? ".gguf.json" : ".json")));
   const auto golden = nlohmann::json::parse(stream);
