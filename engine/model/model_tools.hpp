@@ -1,6 +1,6 @@
 #pragma once
-// What `aorta model inspect|logits|perplexity` is made of: a model file examined or run without a
-// mesh. The two that compute pack on demand into `pack_directory`.
+// What `aorta model inspect|logits|perplexity` is made of: a model examined or run without a mesh.
+// The two that compute pack on demand into `pack_directory`.
 #include <cstdint>
 #include <span>
 #include <string>
@@ -29,7 +29,7 @@ struct ModelSummary {
 Result<ModelSummary> inspect_model(const std::string& model_path);
 
 struct ToolOptions {
-  std::string gguf_path;
+  std::string gguf_path;  // or a model directory
   std::string pack_directory;
   std::uint32_t threads = 1;
   std::string isa = "auto";

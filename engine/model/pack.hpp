@@ -48,10 +48,11 @@ Result<void> check_source(const Pack& pack, const std::string& model_path);
 using PackProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
 
 // Path of the pack of `model_path` in `directory`, DIGEST.pack, made if it isn't there, is stale or
-// damaged in its header. Any number of processes may ask at once: one makes it, the others wait on
-// the directory's lock file. Errors: those of ModelSource::open and plan_pack; io (the directory
-// can't be written), resource_exhausted (disk full), unsupported (a newer aorta's pack is there).
+// damaged in its header, or `again` is asked for. Any number of processes may ask at once: one
+// makes it, the others wait on the directory's lock file. Errors: those of ModelSource::open and
+// plan_pack; io (the directory can't be written), resource_exhausted (disk full), unsupported (a
+// newer aorta's pack is there).
 Result<std::string> pack_model(const std::string& model_path, const std::string& directory,
-                               const PackProgress& progress = {});
+                               const PackProgress& progress = {}, bool again = false);
 
 }  // namespace aorta::engine

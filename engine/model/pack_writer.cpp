@@ -254,10 +254,12 @@ std::string find_by_stat(const std::string& directory, const PackSource& source)
 }  // namespace
 
 Result<std::string> pack_model(const std::string& model_path, const std::string& directory,
-                               const PackProgress& progress) {
+                               const PackProgress& progress, bool again) {
   auto source = stat_source(model_path);
   if (!source) return source.error();
-  if (std::string found = find_by_stat(directory, *source); !found.empty()) return found;
+  if (!again) {
+    if (std::string found = find_by_stat(directory, *source); !found.empty()) return found;
+  }
 
   auto file = ModelSource::open(model_path);
   if (!file) return file.error();
@@ -278,8 +280,8 @@ Result<std::string> pack_model(const std::string& model_path, const std::string&
                                     " cannot be locked for writing: " + std::strerror(lock.why())};
   }
   auto existing = open_pack(path);
-  if (existing.ok()) return path;
-  if (existing.error().code == ErrorCode::unsupported) return existing.error();
+  if (existing.ok() && !again) return path;
+  if (!existing.ok() && existing.error().code == ErrorCode::unsupported) return existing.error();
   if (auto written = write_pack(*items, *source, path, progress); !written) {
     return written.error();
   }

@@ -156,8 +156,7 @@ TEST_F(DecoderPlanTest, NamesWhatIsNotSupported) {
                  [](ModelSpec& m) { m.texts["llama.rope.scaling.type"] = "yarn"; });
   expect_refused(unsupported, "blk.0.attn_q.bias is not part of a llama model",
                  [](ModelSpec& m) { m.tensors["blk.0.attn_q.bias"] = {{32}}; });
-  expect_refused(unsupported,
-                 "ffn_up.weight is of type IQ4_NL; supported are F32, F16, BF16, Q4_0",
+  expect_refused(unsupported, "ffn_up.weight is of type IQ4_NL; supported are F32, F16, BF16, Q4_0",
                  [](ModelSpec& m) { m.tensors["blk.0.ffn_up.weight"].type = 20; });
   expect_refused(unsupported, "heads of 8",
                  [](ModelSpec& m) { m.numbers["llama.attention.head_count"] = 4; });
