@@ -176,9 +176,18 @@ class DecoderPlanner {
         }
       }
     }
-    auto cos_sin = rope_table(source_, config_, factors);
-    if (!cos_sin) return cos_sin.error();
-    add_floats(decoder::rope, *cos_sin, config_.context_tokens, config_.head_size);
+    auto frequencies = rope_frequencies(source_, config_, factors);
+    if (!frequencies) return frequencies.error();
+    PackItem table;
+    table.name = decoder::rope;
+    table.kind = PackKind::floats;
+    table.rows = config_.context_tokens;
+    table.columns = config_.head_size;
+    // A long context's table takes a second, which those who only look need not wait for.
+    table.compute = [frequencies = std::move(*frequencies), positions = config_.context_tokens] {
+      return rope_table(frequencies, positions);
+    };
+    items_.push_back(std::move(table));
     return {};
   }
 

@@ -1,7 +1,7 @@
 #pragma once
 // Where a model comes from, whatever its format: hyperparameters and tokenizer under GGUF's keys,
 // tensors under GGUF's names. Formats with names of their own translate, so that an architecture is
-// written once (docs/numerics.md has the table).
+// written once (safetensors/published_names.cpp has the table).
 #include <cstddef>
 #include <cstdint>
 #include <memory>

@@ -3,6 +3,7 @@
 // and answers with this list; the packer knows nothing else of the model.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,7 +23,8 @@ struct PackItem {
   // Of q and k: the head size when a head's rows are halves whose rows i and i + size/2 are rotated
   // together, which the kernels want beside each other; 0: packed in the source's order.
   std::uint32_t halves = 0;
-  std::vector<std::byte> content;  // of the other kinds
+  std::vector<std::byte> content;               // of the other kinds, unless it is large:
+  std::function<std::vector<float>()> compute;  // then its floats, when they are written
 };
 
 // The source's row for a packed one: 2i is i and 2i + 1 is i + size/2 of its head.

@@ -130,6 +130,7 @@ class DataWriter {
 };
 
 std::uint64_t bytes_of(const PackItem& item) {
+  if (item.compute) return std::uint64_t{item.rows} * item.columns * sizeof(float);
   if (item.kind != PackKind::weight) return item.content.size();
   return cpu::packed_bytes(*cpu::find_weight_format(item.type), item.rows, item.columns);
 }
@@ -153,6 +154,14 @@ int append_weight(const PackItem& item, DataWriter& writer) {
     if (const int why = writer.append(group); why != 0) return why;
   }
   return 0;
+}
+
+int append_item(const PackItem& item, DataWriter& writer) {
+  if (item.kind == PackKind::weight) return append_weight(item, writer);
+  if (!item.compute) return writer.append(item.content);
+  const std::vector<float> floats = item.compute();
+  AORTA_CHECK(floats.size() == std::size_t{item.rows} * item.columns, "a table of another size");
+  return writer.append(std::as_bytes(std::span(floats)));
 }
 
 // Lays the items out; offsets follow from their order.
@@ -191,8 +200,7 @@ Result<void> write_pack(const std::vector<PackItem>& items, const PackSource& so
   for (std::size_t i = 0; i < items.size(); ++i) {
     int why = writer.pad_to((*entries)[i].offset);
     if (why == 0) {
-      why = items[i].kind == PackKind::weight ? append_weight(items[i], writer)
-                                              : writer.append(items[i].content);
+      why = append_item(items[i], writer);
     }
     if (why != 0) return write_error(path, why, header.file_bytes);
   }

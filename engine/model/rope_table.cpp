@@ -73,9 +73,8 @@ class Scaling {
 
 }  // namespace
 
-// In double, and kept in the pack: no machine's libm is in the model's path.
-Result<std::vector<float>> rope_table(const ModelSource& source, const DecoderConfig& config,
-                                      const std::vector<float>& factors) {
+Result<std::vector<double>> rope_frequencies(const ModelSource& source, const DecoderConfig& config,
+                                             const std::vector<float>& factors) {
   const std::string base_key = architecture_key(source, "rope.freq_base");
   const double base = source.get_float(base_key).value_or(10000.0);
   if (!(base > 0.0 && base < 1e12)) {
@@ -89,9 +88,14 @@ Result<std::vector<float>> rope_table(const ModelSource& source, const DecoderCo
     if (!factors.empty()) frequencies[i] /= factors[i];
   }
   if (auto scaled = Scaling(source).apply(frequencies); !scaled) return scaled.error();
+  return frequencies;
+}
+
+// Kept in the pack: no machine's libm is in the model's path.
+std::vector<float> rope_table(const std::vector<double>& frequencies, std::uint32_t positions) {
   std::vector<float> cos_sin;
-  cos_sin.reserve(std::size_t{config.context_tokens} * half * 2);
-  for (std::uint32_t position = 0; position < config.context_tokens; ++position) {
+  cos_sin.reserve(std::size_t{positions} * frequencies.size() * 2);
+  for (std::uint32_t position = 0; position < positions; ++position) {
     for (const double frequency : frequencies) {
       cos_sin.push_back(static_cast<float>(std::cos(position * frequency)));
       cos_sin.push_back(static_cast<float>(std::sin(position * frequency)));

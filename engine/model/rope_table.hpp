@@ -7,10 +7,13 @@
 
 namespace aorta::engine {
 
-// [context][head_size/2][cos, sin]; position · base^(-2i/size), its frequencies scaled as the
-// source says: not, linearly, by llama3's rule, or each by its entry of `factors` (empty: none).
-// Errors: corrupt (numbers that scale nothing), unsupported (another scaling, named).
-Result<std::vector<float>> rope_table(const ModelSource& source, const DecoderConfig& config,
-                                      const std::vector<float>& factors);
+// What a position is multiplied by for each pair of a head: base^(-2i/size), scaled as the source
+// says: not, linearly, by llama3's rule, or each by its entry of `factors` (empty: none). Errors:
+// corrupt (numbers that scale nothing), unsupported (another scaling, named).
+Result<std::vector<double>> rope_frequencies(const ModelSource& source, const DecoderConfig& config,
+                                             const std::vector<float>& factors);
+
+// [positions][frequencies][cos, sin], in double and rounded once.
+std::vector<float> rope_table(const std::vector<double>& frequencies, std::uint32_t positions);
 
 }  // namespace aorta::engine

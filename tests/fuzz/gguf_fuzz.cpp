@@ -2,7 +2,6 @@
 // file, and what is read from it next (vocabulary, chat template, plan of the weights) ends the
 // same way.
 #include <span>
-#include <string>
 
 #include "engine/model/gguf_parse.hpp"
 #include "engine/model/pack_plan.hpp"
@@ -56,11 +55,7 @@ void check(std::span<const std::byte> bytes) {
   check_tensors(**file);
   check_metadata(**file);
   check_text(**file);
-  // The table of rope angles is as large as the context says, rightly.
-  const std::string architecture((*file)->get_string("general.architecture").value_or(""));
-  if ((*file)->get_uint(architecture + ".context_length").value_or(0) <= 64) {
-    require(says_why(plan_pack(**file)), "weights are refused with a sentence");
-  }
+  require(says_why(plan_pack(**file)), "weights are refused with a sentence");
 }
 
 }  // namespace

@@ -57,11 +57,7 @@ void check(std::string_view files) {
   const auto source = ModelSource::open(directory.path());
   require(says_why(source), "a directory is refused with a sentence");
   if (source) {
-    const std::string architecture((*source)->get_string("general.architecture").value_or(""));
-    // The table of rope angles is as large as the context says, rightly.
-    if ((*source)->get_uint(architecture + ".context_length").value_or(0) <= 64) {
-      require(says_why(plan_pack(**source)), "weights are refused with a sentence");
-    }
+    require(says_why(plan_pack(**source)), "weights are refused with a sentence");
     for (const ModelSource::Entry& entry : (*source)->metadata()) {
       require(!entry.type.empty(), "an entry has a type");
     }

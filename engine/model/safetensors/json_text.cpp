@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <set>
-#include <vector>
+#include <unordered_set>
 
 #include "engine/model/gguf_reader.hpp"
 #include "engine/model/mapped_file.hpp"
@@ -16,30 +15,50 @@ using nlohmann::json;
 constexpr int most_levels = 16;
 constexpr int unique_levels = 2;  // where keys name tensors; deeper ones are a tokenizer's words
 
-// Watches a parse: what nests too deep is thrown away at once, and a key that comes twice is kept
-// for the message.
-class Watch {
+// Goes over the text before a value is built of it, which costs memory by the level and takes the
+// last of two members with the same key. (nlohmann's own callbacks could look while it is built,
+// but take quadratic time in an object of objects.)
+class Watch final : public nlohmann::json_sax<json> {
  public:
-  bool operator()(int depth, json::parse_event_t event, json& value) {
-    using Event = json::parse_event_t;
-    if (event == Event::object_start || event == Event::array_start) {
-      too_deep_ |= depth >= most_levels;
-      if (event == Event::object_start && depth < unique_levels) keys_[depth].clear();
-      return depth < most_levels;
-    }
-    if (event == Event::key && depth <= unique_levels && repeated_.empty()) {
-      const auto& key = value.get_ref<const std::string&>();
-      if (!keys_[depth - 1].insert(key).second) repeated_ = key.empty() ? "\"\"" : key;
-    }
-    return true;
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override {
+    if (level_ < unique_levels) keys_[level_].clear();
+    return enter();
   }
-  bool too_deep() const { return too_deep_; }
-  const std::string& repeated() const { return repeated_; }
+  bool start_array(std::size_t) override { return enter(); }
+  bool end_object() override { return leave(); }
+  bool end_array() override { return leave(); }
+  bool key(string_t& key) override {
+    if (level_ > unique_levels || keys_[level_ - 1].insert(key).second) return true;
+    fault_ = fmt::format("\"{}\" appears twice", printable(key));
+    return false;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    fault_ = "it is not well-formed JSON; is it a partial download?";
+    return false;
+  }
+  const std::string& fault() const { return fault_; }  // empty: none
 
  private:
-  bool too_deep_ = false;
-  std::string repeated_;
-  std::set<std::string> keys_[unique_levels];  // of the object that is open at each level
+  bool enter() {
+    if (++level_ <= most_levels) return true;
+    fault_ = fmt::format("its JSON nests more than {} levels deep", most_levels);
+    return false;
+  }
+  bool leave() {
+    --level_;
+    return true;
+  }
+
+  std::string fault_;
+  int level_ = 0;
+  std::unordered_set<std::string> keys_[unique_levels];  // of the object open at each level
 };
 
 }  // namespace
@@ -55,20 +74,9 @@ Result<json> parse_json_object(std::string_view text, const std::string& path,
     return Error{ErrorCode::corrupt, path + ": " + what};
   };
   Watch watch;
-  json value = json::parse(
-      text.begin(), text.end(),
-      [&](int depth, json::parse_event_t event, json& parsed) {
-        return watch(depth, event, parsed);
-      },
-      false);
-  if (watch.too_deep()) {
-    return corrupt(fmt::format("its JSON nests more than {} levels deep", most_levels));
-  }
-  if (value.is_discarded()) return corrupt("it is not well-formed JSON; is it a partial download?");
+  if (!json::sax_parse(text.begin(), text.end(), &watch)) return corrupt(watch.fault());
+  json value = json::parse(text.begin(), text.end(), nullptr, false);
   if (!value.is_object()) return corrupt("its JSON is not an object");
-  if (!watch.repeated().empty()) {
-    return corrupt(fmt::format("\"{}\" appears twice", printable(watch.repeated())));
-  }
   return value;
 }
 

@@ -87,9 +87,7 @@ const PackItem* find(const std::vector<PackItem>& items, const std::string& name
 
 std::vector<float> angles(const std::vector<PackItem>& items) {
   const PackItem* rope = find(items, decoder::rope);
-  std::vector<float> values(rope->content.size() / 4);
-  std::memcpy(values.data(), rope->content.data(), rope->content.size());
-  return values;
+  return rope->compute();
 }
 
 TEST_F(DecoderPlanTest, AWholeModelIsPlanned) {

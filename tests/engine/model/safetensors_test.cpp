@@ -54,6 +54,21 @@ TEST(Safetensors, NamesWhatIsWrongWithTheFile) {
   expect_refused(safetensors_of("{}", 5), "5 bytes at its end belong to no tensor");
 }
 
+// As many tensors as the largest models have are read in a moment; twice as many take twice as
+// long.
+TEST(Safetensors, ReadsManyTensors) {
+  constexpr std::uint64_t count = 100'000;
+  std::string header = "{";
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::string at = std::to_string(i), next = std::to_string(i + 1);
+    header += (i == 0 ? "\"t" : ",\"t") + at + R"(":{"dtype":"U8","shape":[1],"data_offsets":[)" +
+              at + "," + next + "]}";
+  }
+  const auto parsed = parse(safetensors_of(header + "}", count));
+  ASSERT_TRUE(parsed.ok()) << parsed.error().message;
+  EXPECT_EQ(parsed->size(), count);
+}
+
 TEST(Safetensors, NamesWhatIsWrongWithATensor) {
   const auto with = [](const std::string& entry) {
     return safetensors_of("{\"w\\u0007\":" + entry + "}", 8);
