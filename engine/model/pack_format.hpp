@@ -13,7 +13,7 @@
 namespace aorta::engine {
 
 inline constexpr char pack_magic[8] = {'A', 'O', 'R', 'T', 'A', 'P', 'K', '1'};
-inline constexpr std::uint32_t pack_version = 2;
+inline constexpr std::uint32_t pack_version = 3;
 inline constexpr std::uint64_t pack_alignment = 64;
 
 // The files that a pack was made from: one GGUF file, or a directory's.
