@@ -61,9 +61,11 @@ std::vector<Setting> make_settings() {
              "Messages that wait for one peer; beyond it they are dropped, counted and repaired."),
 
       text(SETTING(model.path),
-           "The model's GGUF file, or fake for an engine without weights; empty: the demo model in "
+           "The model: a GGUF file, a directory with config.json and safetensors, or fake for an "
+           "engine without weights; empty: the demo model in "
            "${XDG_CACHE_HOME:-~/.cache}/aorta/models."),
-      text(SETTING(model.id), "The name clients ask for; empty: the file's name without .gguf."),
+      text(SETTING(model.id),
+           "The name clients ask for; empty: that of the file or directory, without .gguf."),
       number(SETTING(model.temperature), -1, 2,
              "For requests that name neither it nor top_p; -1: what the demo model's makers advise "
              "for that one (0.2), OpenAI's default (1) for others."),
@@ -106,12 +108,14 @@ std::vector<Setting> make_settings() {
       number(SETTING(admission.retain_bytes), 0, 64 * GiB, "Bytes of finished answers kept."),
       number(SETTING(admission.audit_requests), 0, 1e6, "Ended requests that an audit lists."),
 
-      text(SETTING(journal.folder),
-           "Where it is kept, a file for each admission; empty: in the state folder. It has prompts "
-           "and no answers."),
-      choice(SETTING(journal.sync), {"process", "disk", "none"},
-             "What an accepted request outlives: the death of its process, or that of its host too. "
-             "none: neither, there is no journal."),
+      text(
+          SETTING(journal.folder),
+          "Where it is kept, a file for each admission; empty: in the state folder. It has prompts "
+          "and no answers."),
+      choice(
+          SETTING(journal.sync), {"process", "disk", "none"},
+          "What an accepted request outlives: the death of its process, or that of its host too. "
+          "none: neither, there is no journal."),
       number(SETTING(journal.sync_ms), 1, 60'000,
              "With process, the disk has what was written after so long; with disk, before it is "
              "accepted."),

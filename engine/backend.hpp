@@ -75,10 +75,12 @@ class Backend {
   virtual void rms_norm(const float* x, const float* weight, std::uint32_t rows,
                         std::uint32_t width, float epsilon, float* out) = 0;
   // out[rows][w.rows] = x[rows][w.columns] · wᵀ; quantises x to int8 per 32 for quantised weights.
-  // Weights of one call share x, so it is quantised once: q,k,v or gate,up.
+  // Weights of one call share x, so it is quantised once: q,k,v or gate,up. `bias` [w.rows], if
+  // any, is added to the finished sum: one more rounding.
   struct Product {
     const Weight* weight = nullptr;
     float* out = nullptr;
+    const float* bias = nullptr;
   };
   virtual void matmul(const float* x, std::uint32_t rows, std::span<const Product> products) = 0;
   // Rotates the pairs (2i, 2i+1) of q [rows][heads·size] and k [rows][kv_heads·size] in place by

@@ -1,9 +1,13 @@
 // `aorta model`: a model file examined or run without a mesh.
 #include <fmt/format.h>
 
+#include <unistd.h>
 #include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -11,6 +15,7 @@
 #include <numeric>
 
 #include "engine/model/model_tools.hpp"
+#include "engine/model/pack.hpp"
 #include "engine/text/text_model.hpp"
 #include "services/commands.hpp"
 
@@ -27,6 +32,7 @@ struct ModelOptions {
   std::uint32_t threads = 1;
   std::string isa = "auto";
   bool json = false;
+  bool again = false;
 };
 
 engine::ToolOptions tool_options(const ModelOptions& options) {
@@ -139,12 +145,58 @@ int print_perplexity(const ModelOptions& options) {
   return exit_done;
 }
 
+// A bar on the terminal's own line, redrawn as it grows by a percent.
+class ProgressBar {
+ public:
+  void show(std::uint64_t done, std::uint64_t total) {
+    const std::uint64_t percent = total == 0 ? 100 : done * 100 / total;
+    if (percent == percent_) return;
+    percent_ = percent;
+    const std::string filled(percent / 4, '#');
+    fmt::print(stderr, "\rpacking [{:<25}] {:>3} % of {} MiB", filled, percent, total >> 20);
+    std::fflush(stderr);
+  }
+  ~ProgressBar() {
+    if (percent_ <= 100) fmt::print(stderr, "\n");
+  }
+
+ private:
+  std::uint64_t percent_ = 101;  // nothing shown
+};
+
+int pack(const ModelOptions& options) {
+  bool made = false;
+  Result<std::string> path = std::string();
+  {
+    ProgressBar bar;
+    const bool terminal = ::isatty(STDERR_FILENO) == 1;
+    const auto progress = [&](std::uint64_t done, std::uint64_t total) {
+      made = true;
+      if (terminal) bar.show(done, total);
+    };
+    path = engine::pack_model(options.file, pack_folder(Config{}), progress, options.again);
+  }
+  if (!path) return report(path.error());
+  std::error_code gone;
+  const auto bytes = std::filesystem::file_size(*path, gone);
+  if (options.json) {
+    fmt::print("{}\n", nlohmann::json{{"pack", *path}, {"made", made}, {"bytes", bytes}}.dump());
+  } else {
+    fmt::print("{}\n", *path);
+    fmt::print(stderr, "{}, {} MiB\n", made ? "packed" : "was packed already", bytes >> 20);
+  }
+  return exit_done;
+}
+
 using Action = int (*)(const ModelOptions&);
 
 CLI::App* add(CLI::App& parent, Run& run, const char* name, const char* description,
               std::shared_ptr<ModelOptions> options, Action action) {
   CLI::App* command = parent.add_subcommand(name, description);
-  command->add_option("FILE", options->file, "GGUF file")->required();
+  command
+      ->add_option("FILE", options->file,
+                   "GGUF file, or directory with config.json and safetensors")
+      ->required();
   command->add_flag("--json", options->json, "For programs");
   command->callback(
       [&run, options, action] { run = [options, action] { return action(*options); }; });
@@ -166,10 +218,18 @@ void add_compute(CLI::App& command, ModelOptions& options) {
 }  // namespace
 
 void add_model_commands(CLI::App& app, Run& run) {
-  CLI::App* parent = app.add_subcommand("model", "Examine or run a model file without a mesh");
+  CLI::App* parent = app.add_subcommand("model", "Examine, pack or run a model without a mesh");
   parent->require_subcommand(1);
   auto options = std::make_shared<ModelOptions>();
   add(*parent, run, "inspect", "Architecture, sizes, formats and metadata", options, inspect);
+
+  options = std::make_shared<ModelOptions>();
+  CLI::App* command =
+      add(*parent, run, "pack",
+          "Put the weights in the order that the kernels read, where executors find "
+          "them; prints the path",
+          options, pack);
+  command->add_flag("--again", options->again, "Even if a good pack is there");
 
   options = std::make_shared<ModelOptions>();
   add_text(*add(*parent, run, "tokenize", "Text to token ids; special tokens are parsed", options,
@@ -177,7 +237,7 @@ void add_model_commands(CLI::App& app, Run& run) {
            *options);
 
   options = std::make_shared<ModelOptions>();
-  CLI::App* command =
+  command =
       add(*parent, run, "logits", "The largest logits after some token ids", options, print_logits);
   command->add_option("--ids", options->ids, "Token ids: 1,2,3")->delimiter(',')->required();
   command->add_option("--top", options->top, "How many (default 20)");

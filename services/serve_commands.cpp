@@ -155,7 +155,7 @@ void add_serve_commands(CLI::App& app, Run& run) {
     auto options = std::make_shared<ServeOptions>();
     add_config_options(*command, options->invocation);
     add_setting_option(*command, options->invocation, "--model", "model.path",
-                       "GGUF file, or fake");
+                       "GGUF file, directory with safetensors, or fake");
     command->add_option("--name", options->name, "Name in the mesh; one process a name");
     command->add_option("--incarnation", options->incarnation)->group("");
     if (kind == ServiceKind::node) {

@@ -63,8 +63,12 @@ Model model_of(const Config& config) {
   if (model.path.empty()) {
     model.path = fmt::format("{}/models/{}", cache_home(), demo_file);
   }
-  model.path = fs::absolute(model.path).string();
-  if (model.id.empty()) model.id = fs::path(model.path).stem().string();
+  fs::path path = fs::absolute(model.path).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // a directory's name with a / at its end
+  model.path = path.string();
+  if (model.id.empty()) {
+    model.id = (path.extension() == ".gguf" ? path.stem() : path.filename()).string();
+  }
   return model;
 }
 
@@ -80,7 +84,7 @@ DefaultSampling default_sampling(const Config& config) {
 
 namespace {
 
-// All that a fake engine needs of a file.
+// All that a fake engine needs of a model.
 Result<void> check_text(const std::string& path) {
   const auto text = engine::TextModel::open(path);
   return text ? Result<void>() : text.error();
@@ -91,14 +95,14 @@ Result<void> check_text(const std::string& path) {
 Result<void> check_model(const Model& model) {
   std::error_code error;
   if (model.fake()) return {};
-  if (fs::is_regular_file(model.path, error)) {
+  if (fs::is_regular_file(model.path, error) || fs::is_directory(model.path, error)) {
     if (model.fake_engine) return check_text(model.path);
     const auto summary = engine::inspect_model(model.path);
     return summary ? Result<void>() : summary.error();
   }
   return Error{ErrorCode::not_found,
-               fmt::format("there is no model file at {}: name one with --model FILE.gguf, or let "
-                           "tools/run fetch the demo model",
+               fmt::format("there is no model file at {}: name one with --model FILE.gguf, or a "
+                           "model's directory, or let tools/run fetch the demo model",
                            model.path)};
 }
 

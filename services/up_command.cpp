@@ -120,7 +120,8 @@ void add_up_command(CLI::App& app, Run& run) {
   add_setting_option(*command, options->invocation, "--executors", "node.executors",
                      "How many executors to start with");
   add_setting_option(*command, options->invocation, "--model", "model.path",
-                     "GGUF file, or fake for an engine without weights");
+                     "GGUF file, directory with config.json and safetensors, or fake for an engine "
+                     "without weights");
   command->add_flag("--one-process", options->one_process,
                     "Everything in this process: simplest, but nothing can be scaled or restarted");
   command->add_option("--ready-fd", options->ready_fd,

@@ -54,6 +54,17 @@ void into_place(const Weight& weight, std::uint32_t group, std::uint32_t rows, f
   }
 }
 
+// Adds the bias of `groups` groups from `first` on to every row's finished sums.
+void add_bias(const Backend::Product& product, std::uint32_t rows, std::uint32_t first,
+              std::uint32_t groups) {
+  const std::uint32_t width = product.weight->rows;
+  const std::uint32_t begin = first * lanes, end = std::min(width, begin + groups * lanes);
+  for (std::size_t row = 0; row < rows; ++row) {
+    float* out = product.out + row * width;
+    for (std::uint32_t i = begin; i < end; ++i) out[i] += product.bias[i];
+  }
+}
+
 }  // namespace
 
 void CpuBackend::quantise(const float* x, std::uint32_t rows, std::uint32_t columns) {
@@ -123,7 +134,10 @@ void CpuBackend::matmul(const float* x, std::uint32_t rows, std::span<const Prod
     for (const Product& product : products) {
       const std::uint32_t count = groups_of(*product.weight);
       const std::uint32_t begin = std::max(r.begin, first), end = std::min(r.end, first + count);
-      if (begin < end) multiply(x, rows, product, {begin - first, end - first});
+      if (begin < end) {
+        multiply(x, rows, product, {begin - first, end - first});
+        if (product.bias != nullptr) add_bias(product, rows, begin - first, end - begin);
+      }
       first += count;
     }
   });

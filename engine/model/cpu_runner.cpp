@@ -1,4 +1,4 @@
-// The Runner over a llama model on the CPU: rows of the batcher to spans of the model, logits to
+// The Runner over a decoder on the CPU: rows of the batcher to spans of the model, logits to
 // tokens.
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 #include "engine/batch/sampler.hpp"
 #include "engine/cpu/cpu_backend.hpp"
 #include "engine/engine.hpp"
-#include "engine/model/llama.hpp"
+#include "engine/model/decoder.hpp"
 #include "engine/model/numerics.hpp"
 
 namespace aorta::engine {
@@ -14,7 +14,7 @@ namespace {
 
 class CpuRunner final : public Runner {
  public:
-  CpuRunner(std::unique_ptr<Llama> model, std::shared_ptr<cpu::ThreadPool> pool, EngineInfo info)
+  CpuRunner(std::unique_ptr<Decoder> model, std::shared_ptr<cpu::ThreadPool> pool, EngineInfo info)
       : model_(std::move(model)), pool_(std::move(pool)), info_(std::move(info)) {}
 
   const EngineInfo& info() const override { return info_; }
@@ -62,7 +62,7 @@ class CpuRunner final : public Runner {
     }
   }
 
-  const std::unique_ptr<Llama> model_;
+  const std::unique_ptr<Decoder> model_;
   const std::shared_ptr<cpu::ThreadPool> pool_;
   const EngineInfo info_;
   std::vector<TokenId> ids_;  // of the step, as is what follows: kept for their capacity
@@ -81,7 +81,7 @@ Result<std::unique_ptr<Runner>> make_cpu_runner(const ModelOptions& options) {
   auto pool = std::make_shared<cpu::ThreadPool>(std::max(options.threads, 1u));
   auto backend = cpu::make_backend(options.isa, pool, std::max(options.step_tokens, 8u));
   if (!backend) return backend.error();
-  auto model = Llama::open(*pack, std::move(*backend), std::max(options.blocks, 2u));
+  auto model = Decoder::open(*pack, std::move(*backend), std::max(options.blocks, 2u));
   if (!model) return model.error();
   EngineInfo info;
   info.model_id = options.model_id;

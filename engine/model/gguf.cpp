@@ -4,22 +4,17 @@
 //   tensor entry: string name, u32 dimensions, u64 each, u32 ggml_type, u64 offset into the data
 #include "engine/model/gguf.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <system_error>
 #include <unordered_map>
 
 #include "engine/model/gguf_metadata.hpp"
 #include "engine/model/gguf_parse.hpp"
 #include "engine/model/gguf_reader.hpp"
 #include "engine/model/gguf_types.hpp"
+#include "engine/model/mapped_file.hpp"
 
 namespace aorta::engine {
 namespace {
@@ -159,6 +154,7 @@ Result<TensorEntry> parse_tensor(GgufReader& reader) {
   const auto type = reader.read<std::uint32_t>(entry.what);
   if (!type) return type.error();
   entry.tensor.type = *type;
+  if (const auto* traits = ggml_type_traits(*type)) entry.tensor.type_name = traits->name;
   const auto offset = reader.read<std::uint64_t>(entry.what);
   if (!offset) return offset.error();
   entry.offset = *offset;
@@ -231,53 +227,6 @@ Result<void> ParsedGguf::place_tensors(GgufReader& reader, std::vector<TensorEnt
   return {};
 }
 
-// A file mapped read-only for as long as somebody holds it.
-class Mapping {
- public:
-  Mapping(void* address, std::size_t size) : address_(address), size_(size) {}
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() {
-    if (size_ > 0) ::munmap(address_, size_);
-  }
-  std::span<const std::byte> bytes() const {
-    return {static_cast<const std::byte*>(address_), size_};
-  }
-
- private:
-  void* address_;
-  std::size_t size_;
-};
-
-Error system_error(ErrorCode code, std::string_view doing, const std::string& path) {
-  const std::string reason = std::error_code(errno, std::generic_category()).message();
-  return {code, fmt::format("cannot {} the model file {}: {}", doing, path, reason)};
-}
-
-// O_NONBLOCK so that a FIFO in place of the file is refused, not waited for.
-Result<std::shared_ptr<const Mapping>> map_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) {
-    const bool absent = errno == ENOENT || errno == ENOTDIR;
-    return system_error(absent ? ErrorCode::not_found : ErrorCode::io, "open", path);
-  }
-  struct stat info {};
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(fd);
-    return Error{ErrorCode::io, fmt::format("the model file {} is not a regular file", path)};
-  }
-  const auto size = static_cast<std::size_t>(info.st_size);
-  void* address = size > 0 ? ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0) : nullptr;
-  const auto mapped = std::make_shared<const Mapping>(address, address == MAP_FAILED ? 0 : size);
-  if (address == MAP_FAILED) {
-    const Error error = system_error(ErrorCode::io, "map", path);
-    ::close(fd);
-    return error;
-  }
-  ::close(fd);
-  return mapped;
-}
-
 }  // namespace
 
 Result<std::shared_ptr<const GgufFile>> parse_gguf(std::span<const std::byte> bytes,
@@ -289,9 +238,9 @@ Result<std::shared_ptr<const GgufFile>> parse_gguf(std::span<const std::byte> by
 }
 
 Result<std::shared_ptr<const GgufFile>> GgufFile::open(const std::string& path) {
-  const auto mapping = map_file(path);
-  if (!mapping) return mapping.error();
-  return parse_gguf((*mapping)->bytes(), path, *mapping);
+  const auto file = MappedFile::open(path);
+  if (!file) return file.error();
+  return parse_gguf((*file)->bytes(), path, *file);
 }
 
 }  // namespace aorta::engine

@@ -223,9 +223,9 @@ std::optional<std::vector<float>> GgufMetadata::get_floats(std::string_view key)
   return values;
 }
 
-std::vector<GgufFile::Entry> GgufMetadata::entries() const {
+std::vector<ModelSource::Entry> GgufMetadata::entries() const {
   constexpr std::uint64_t shown_elements = 4;
-  std::vector<GgufFile::Entry> entries;
+  std::vector<ModelSource::Entry> entries;
   for (const Field& field : fields_) {
     std::string summary;
     const std::byte* data = field.data;
@@ -244,7 +244,7 @@ std::vector<GgufFile::Entry> GgufMetadata::entries() const {
       const char* more = field.count > shown_elements ? ", ..." : "";
       summary = fmt::format("[{}{}] ({} values)", summary, more, field.count);
     }
-    entries.push_back({field.key, std::move(type), std::move(summary)});
+    entries.push_back({std::string(field.key), std::move(type), std::move(summary)});
   }
   return entries;
 }

@@ -26,7 +26,7 @@ class GgufMetadata {
   std::optional<std::vector<std::string_view>> get_strings(std::string_view key) const;
   std::optional<std::vector<std::int32_t>> get_ints(std::string_view key) const;
   std::optional<std::vector<float>> get_floats(std::string_view key) const;
-  std::vector<GgufFile::Entry> entries() const;
+  std::vector<ModelSource::Entry> entries() const;
 
  private:
   struct Field {

@@ -7,7 +7,7 @@
 
 namespace aorta::engine {
 
-ModelSession::ModelSession(std::unique_ptr<Llama> model) : model_(std::move(model)) {
+ModelSession::ModelSession(std::unique_ptr<Decoder> model) : model_(std::move(model)) {
   blocks_.resize((model_->config().context_tokens + block_tokens - 1) / block_tokens);
   std::iota(blocks_.begin(), blocks_.end(), 0u);
 }
@@ -19,10 +19,10 @@ Result<ModelSession> ModelSession::open(const ToolOptions& options) {
   if (!pack) return pack.error();
   auto backend = make_cpu_backend(options.isa, options.threads, chunk_rows);
   if (!backend) return backend.error();
-  auto config = Llama::config_of(**pack);
+  auto config = Decoder::config_of(**pack);
   if (!config) return config.error();
   const std::uint32_t blocks = (config->context_tokens + block_tokens - 1) / block_tokens;
-  auto model = Llama::open(*pack, std::move(*backend), blocks);
+  auto model = Decoder::open(*pack, std::move(*backend), blocks);
   if (!model) return model.error();
   return ModelSession(std::move(*model));
 }

@@ -4,7 +4,7 @@
 #include <memory>
 #include <span>
 
-#include "engine/model/llama.hpp"
+#include "engine/model/decoder.hpp"
 #include "engine/model/model_tools.hpp"
 
 namespace aorta::engine {
@@ -15,7 +15,7 @@ class ModelSession {
 
   static Result<ModelSession> open(const ToolOptions& options);
 
-  const LlamaConfig& config() const { return model_->config(); }
+  const DecoderConfig& config() const { return model_->config(); }
   // Errors: invalid_argument.
   Result<void> check(std::span<const TokenId> ids) const;
 
@@ -25,9 +25,9 @@ class ModelSession {
   void run(std::span<const TokenId> ids, std::uint32_t from, const Visit& visit);
 
  private:
-  explicit ModelSession(std::unique_ptr<Llama> model);
+  explicit ModelSession(std::unique_ptr<Decoder> model);
 
-  std::unique_ptr<Llama> model_;
+  std::unique_ptr<Decoder> model_;
   std::vector<std::uint32_t> blocks_;
 };
 

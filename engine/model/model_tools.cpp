@@ -4,9 +4,7 @@
 #include <cmath>
 #include <map>
 
-#include "engine/model/gguf.hpp"
-#include "engine/model/gguf_types.hpp"
-#include "engine/model/llama_plan.hpp"
+#include "engine/model/decoder_plan.hpp"
 #include "engine/model/model_session.hpp"
 
 namespace aorta::engine {
@@ -22,28 +20,27 @@ double negative_log_likelihood(std::span<const float> logits, TokenId id) {
 
 }  // namespace
 
-Result<ModelSummary> inspect_model(const std::string& gguf_path) {
-  auto file = GgufFile::open(gguf_path);
+Result<ModelSummary> inspect_model(const std::string& model_path) {
+  auto file = ModelSource::open(model_path);
   if (!file) return file.error();
   ModelSummary summary;
   summary.architecture = (*file)->get_string("general.architecture").value_or("");
   summary.name = (*file)->get_string("general.name").value_or("");
-  summary.file_bytes = (*file)->bytes().size();
-  for (const GgufFile::Entry& entry : (*file)->metadata()) {
+  for (const auto content : (*file)->contents()) summary.file_bytes += content.size();
+  for (const ModelSource::Entry& entry : (*file)->metadata()) {
     summary.metadata.emplace_back(entry.key, entry.summary);
   }
   std::map<std::string, std::uint64_t> types;
-  for (const GgufTensor& tensor : (*file)->tensors()) {
+  for (const SourceTensor& tensor : (*file)->tensors()) {
     std::uint64_t elements = 1;
     for (const std::uint64_t n : tensor.dims) elements *= n;
-    const GgmlTypeTraits* traits = ggml_type_traits(tensor.type);
-    types[traits != nullptr ? std::string(traits->name) : std::to_string(tensor.type)] += elements;
+    types[std::string(tensor.type_name)] += elements;
     summary.parameters += elements;
   }
   summary.tensor_types.assign(types.begin(), types.end());
   auto items = plan_pack(**file);  // says what this build could not run
   if (!items) return items.error();
-  auto config = read_llama_config(**file);
+  auto config = read_decoder_config(**file, **find_architecture(**file));
   if (!config) return config.error();
   summary.layers = config->layers;
   summary.hidden = config->hidden;

@@ -1,6 +1,6 @@
 #pragma once
-// What `aorta model inspect|logits|perplexity` is made of: a model file examined or run without a
-// mesh. The two that compute pack on demand into `pack_directory`.
+// What `aorta model inspect|logits|perplexity` is made of: a model examined or run without a mesh.
+// The two that compute pack on demand into `pack_directory`.
 #include <cstdint>
 #include <span>
 #include <string>
@@ -25,11 +25,11 @@ struct ModelSummary {
   std::vector<std::pair<std::string, std::string>> metadata;        // key, shortened value
 };
 
-// Errors: those of GgufFile::open and of a model that this build can't run, which is said.
-Result<ModelSummary> inspect_model(const std::string& gguf_path);
+// Errors: those of ModelSource::open and of a model that this build can't run, which is said.
+Result<ModelSummary> inspect_model(const std::string& model_path);
 
 struct ToolOptions {
-  std::string gguf_path;
+  std::string gguf_path;  // or a model directory
   std::string pack_directory;
   std::uint32_t threads = 1;
   std::string isa = "auto";

@@ -25,7 +25,7 @@ Prompt fixed_prompt(std::uint32_t vocabulary) {
 }
 
 // The logits after every id, computed in chunks of the given sizes in one KV block.
-std::vector<float> logits_by_chunks(Llama& model, const Prompt& prompt, std::uint32_t block,
+std::vector<float> logits_by_chunks(Decoder& model, const Prompt& prompt, std::uint32_t block,
                                     std::initializer_list<std::uint32_t> chunks) {
   std::vector<float> all;
   std::uint32_t position = 0;
@@ -47,7 +47,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 }  // namespace
 
-std::string measure_numerics_id(Llama& model, std::string_view weights_digest) {
+std::string measure_numerics_id(Decoder& model, std::string_view weights_digest) {
   const Prompt prompt = fixed_prompt(model.config().vocabulary);
   const std::vector<float> whole = logits_by_chunks(model, prompt, 0, {8});
   AORTA_CHECK(same_bits(whole, logits_by_chunks(model, prompt, 1, {3, 5})),

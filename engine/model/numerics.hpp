@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/model/llama.hpp"
+#include "engine/model/decoder.hpp"
 
 namespace aorta::engine {
 
@@ -11,6 +11,6 @@ namespace aorta::engine {
 // model as it runs here; 32 hex digits. Computes the prompt whole, in two chunks, and as 7 ids and
 // a decode, in different KV blocks, and aborts when they differ in a bit: this engine would then
 // break its promise. Uses KV blocks 0 and 1 while nothing runs.
-std::string measure_numerics_id(Llama& model, std::string_view weights_digest);
+std::string measure_numerics_id(Decoder& model, std::string_view weights_digest);
 
 }  // namespace aorta::engine

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "engine/cpu/weight_formats.hpp"
-#include "engine/model/gguf.hpp"
+#include "engine/model/model_source.hpp"
 #include "engine/model/pack_checksum.hpp"
 #include "engine/model/pack_source.hpp"
 
@@ -198,19 +198,19 @@ Result<void> verify_pack(const Pack& pack) {
                "pack " + pack.path() + " has damaged data (checksum)" + rebuild};
 }
 
-Result<void> check_source(const Pack& pack, const std::string& gguf_path) {
-  auto source = stat_source(gguf_path);
+Result<void> check_source(const Pack& pack, const std::string& model_path) {
+  auto source = stat_source(model_path);
   if (!source) return source.error();
   const PackSource& made_from = pack.header().source;
-  if (same_file(*source, made_from)) return {};
+  if (same_files(*source, made_from)) return {};
   if (source->size_bytes == made_from.size_bytes) {
-    auto file = GgufFile::open(gguf_path);
+    auto file = ModelSource::open(model_path);
     if (!file) return file.error();
-    digest_source((*file)->bytes(), *source);
+    digest_source((*file)->contents(), *source);
     if (digest_hex(*source) == pack.digest()) return {};
   }
-  return Error{ErrorCode::conflict, "pack " + pack.path() + " was made from another file than " +
-                                        gguf_path + " as it is now: pack it again"};
+  return Error{ErrorCode::conflict, "pack " + pack.path() + " was made from other content than " +
+                                        model_path + " as it is now: pack it again"};
 }
 
 }  // namespace aorta::engine

@@ -1,6 +1,6 @@
 #pragma once
-// The packed form of a model: weights in the order the kernels read them, at the bits GGUF gave
-// them, with rope tables and hyperparameters. Made once per GGUF content and shared between
+// The packed form of a model: weights in the order the kernels read them, at the bits their
+// files gave them, with rope tables and hyperparameters. Made once per content and shared between
 // processes by mmap. Bytes: pack_format.hpp.
 #include <cstdint>
 #include <functional>
@@ -20,7 +20,7 @@ class Pack {
   virtual ~Pack() = default;
   virtual const std::string& path() const = 0;
   virtual const PackHeader& header() const = 0;
-  virtual std::string digest() const = 0;  // of the GGUF file, 32 hex digits
+  virtual std::string digest() const = 0;  // of the model's files, 32 hex digits
   virtual std::span<const PackEntry> entries() const = 0;
 
   // Each names the entry in its error (corrupt) when it is missing or of another kind or shape.
@@ -39,18 +39,20 @@ Result<std::shared_ptr<const Pack>> open_pack(const std::string& path);
 // Reads the whole file and compares the data's checksum.
 Result<void> verify_pack(const Pack& pack);
 
-// Whether the pack was made from the file that is at `gguf_path` now: by size, time of change and
-// path, and when only those last two differ by its content. Errors: io, conflict (another file).
-Result<void> check_source(const Pack& pack, const std::string& gguf_path);
+// Whether the pack was made from what is at `model_path` now (see ModelSource::open): by size, time
+// of change and path of its files, and when only those last two differ by their content. Errors:
+// io, conflict (other files), those of ModelSource::open.
+Result<void> check_source(const Pack& pack, const std::string& model_path);
 
 // Called now and then with bytes written so far and in all.
 using PackProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
 
-// Path of the pack of `gguf_path` in `directory`, DIGEST.pack, made if it isn't there, is stale or
-// damaged in its header. Any number of processes may ask at once: one makes it, the others wait on
-// the directory's lock file. Errors: those of GgufFile::open and plan_pack; io (the directory can't
-// be written), resource_exhausted (disk full), unsupported (a newer aorta's pack is there).
-Result<std::string> pack_model(const std::string& gguf_path, const std::string& directory,
-                               const PackProgress& progress = {});
+// Path of the pack of `model_path` in `directory`, DIGEST.pack, made if it isn't there, is stale or
+// damaged in its header, or `again` is asked for. Any number of processes may ask at once: one
+// makes it, the others wait on the directory's lock file. Errors: those of ModelSource::open and
+// plan_pack; io (the directory can't be written), resource_exhausted (disk full), unsupported (a
+// newer aorta's pack is there).
+Result<std::string> pack_model(const std::string& model_path, const std::string& directory,
+                               const PackProgress& progress = {}, bool again = false);
 
 }  // namespace aorta::engine

@@ -5,23 +5,23 @@
 //   data   = the entries' bytes, each at a multiple of 64 from the file's start, zeros between
 // `header_checksum` covers the header (with that field 0) and the table, and is checked at each
 // open; `data_checksum` covers the data and is checked when asked for (verify_pack). A reader
-// refuses a newer version and rebuilds an older one: packs are made from GGUF files and can be made
-// again.
+// refuses a newer version and rebuilds an older one: packs are made from a model's files and can be
+// made again.
 #include <cstdint>
 #include <type_traits>
 
 namespace aorta::engine {
 
 inline constexpr char pack_magic[8] = {'A', 'O', 'R', 'T', 'A', 'P', 'K', '1'};
-inline constexpr std::uint32_t pack_version = 2;
+inline constexpr std::uint32_t pack_version = 3;
 inline constexpr std::uint64_t pack_alignment = 64;
 
-// The GGUF file that a pack was made from.
+// The files that a pack was made from: one GGUF file, or a directory's.
 struct PackSource {
-  std::uint64_t size_bytes;
-  std::int64_t modified_ns;  // since 1970
-  std::uint64_t path_hash;   // stable_hash of the canonical path
-  std::uint64_t digest[2];   // XXH3 128 of the whole file: low, high
+  std::uint64_t size_bytes;  // of all of them
+  std::uint64_t files;
+  std::uint64_t stamp;      // hash of each one's size, time of change and canonical path
+  std::uint64_t digest[2];  // XXH3 128 of the file, or of the files' digests: low, high
 };
 
 struct PackHeader {

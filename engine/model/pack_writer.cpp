@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "engine/cpu/weight_formats.hpp"
-#include "engine/model/gguf.hpp"
+#include "engine/model/model_source.hpp"
 #include "engine/model/pack.hpp"
 #include "engine/model/pack_checksum.hpp"
 #include "engine/model/pack_plan.hpp"
@@ -130,6 +130,7 @@ class DataWriter {
 };
 
 std::uint64_t bytes_of(const PackItem& item) {
+  if (item.compute) return std::uint64_t{item.rows} * item.columns * sizeof(float);
   if (item.kind != PackKind::weight) return item.content.size();
   return cpu::packed_bytes(*cpu::find_weight_format(item.type), item.rows, item.columns);
 }
@@ -146,13 +147,21 @@ int append_weight(const PackItem& item, DataWriter& writer) {
   for (std::uint32_t first = 0; first < item.rows; first += cpu::lanes) {
     const std::byte* rows[cpu::lanes] = {};
     for (std::uint32_t i = 0; i < std::min(cpu::lanes, item.rows - first); ++i) {
-      rows[i] = item.rows_of_gguf.data() + (first + i) * row_bytes;
+      rows[i] = item.source_rows.data() + source_row(first + i, item.halves) * row_bytes;
     }
     std::fill(group.begin(), group.end(), std::byte{0});
     format.pack_group(rows, item.columns, group.data());
     if (const int why = writer.append(group); why != 0) return why;
   }
   return 0;
+}
+
+int append_item(const PackItem& item, DataWriter& writer) {
+  if (item.kind == PackKind::weight) return append_weight(item, writer);
+  if (!item.compute) return writer.append(item.content);
+  const std::vector<float> floats = item.compute();
+  AORTA_CHECK(floats.size() == std::size_t{item.rows} * item.columns, "a table of another size");
+  return writer.append(std::as_bytes(std::span(floats)));
 }
 
 // Lays the items out; offsets follow from their order.
@@ -191,8 +200,7 @@ Result<void> write_pack(const std::vector<PackItem>& items, const PackSource& so
   for (std::size_t i = 0; i < items.size(); ++i) {
     int why = writer.pad_to((*entries)[i].offset);
     if (why == 0) {
-      why = items[i].kind == PackKind::weight ? append_weight(items[i], writer)
-                                              : writer.append(items[i].content);
+      why = append_item(items[i], writer);
     }
     if (why != 0) return write_error(path, why, header.file_bytes);
   }
@@ -240,30 +248,32 @@ class DirectoryLock {
   int why_ = 0;
 };
 
-// A usable pack of exactly that file, found without reading the file itself.
+// A usable pack of exactly those files, found without reading them.
 std::string find_by_stat(const std::string& directory, const PackSource& source) {
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(directory, failed)) {
     if (entry.path().extension() != ".pack") continue;
     auto pack = open_pack(entry.path().string());
-    if (pack.ok() && same_file((*pack)->header().source, source)) return entry.path().string();
+    if (pack.ok() && same_files((*pack)->header().source, source)) return entry.path().string();
   }
   return {};
 }
 
 }  // namespace
 
-Result<std::string> pack_model(const std::string& gguf_path, const std::string& directory,
-                               const PackProgress& progress) {
-  auto source = stat_source(gguf_path);
+Result<std::string> pack_model(const std::string& model_path, const std::string& directory,
+                               const PackProgress& progress, bool again) {
+  auto source = stat_source(model_path);
   if (!source) return source.error();
-  if (std::string found = find_by_stat(directory, *source); !found.empty()) return found;
+  if (!again) {
+    if (std::string found = find_by_stat(directory, *source); !found.empty()) return found;
+  }
 
-  auto file = GgufFile::open(gguf_path);
+  auto file = ModelSource::open(model_path);
   if (!file) return file.error();
   auto items = plan_pack(**file);
   if (!items) return items.error();
-  digest_source((*file)->bytes(), *source);
+  digest_source((*file)->contents(), *source);
   const std::string path = directory + "/" + digest_hex(*source) + ".pack";
 
   std::error_code failed;
@@ -278,8 +288,8 @@ Result<std::string> pack_model(const std::string& gguf_path, const std::string& 
                                     " cannot be locked for writing: " + std::strerror(lock.why())};
   }
   auto existing = open_pack(path);
-  if (existing.ok()) return path;
-  if (existing.error().code == ErrorCode::unsupported) return existing.error();
+  if (existing.ok() && !again) return path;
+  if (!existing.ok() && existing.error().code == ErrorCode::unsupported) return existing.error();
   if (auto written = write_pack(*items, *source, path, progress); !written) {
     return written.error();
   }

@@ -1,19 +1,21 @@
 #include "engine/text/text_model.hpp"
 
+#include <filesystem>
 #include <limits>
 #include <optional>
 
 #include "engine/model/gguf.hpp"
 #include "engine/text/chat_template.hpp"
 #include "engine/text/tokenizer.hpp"
+#include "engine/text/tokenizer_directory.hpp"
 
 namespace aorta::engine {
 namespace {
 
-class GgufTextModel final : public TextModel {
+class LoadedTextModel final : public TextModel {
  public:
-  GgufTextModel(std::unique_ptr<const Tokenizer> tokenizer, std::uint32_t context_tokens,
-                std::optional<ChatTemplate> chat_template, bool thinks)
+  LoadedTextModel(std::unique_ptr<const Tokenizer> tokenizer, std::uint32_t context_tokens,
+                  std::optional<ChatTemplate> chat_template, bool thinks)
       : tokenizer_(std::move(tokenizer)),
         vocabulary_(tokenizer_->vocabulary()),
         context_tokens_(context_tokens),
@@ -37,7 +39,7 @@ class GgufTextModel final : public TextModel {
                              bool add_generation_prompt) const override {
     if (!chat_template_) {
       return Error{ErrorCode::unsupported,
-                   "this model's file has no chat template; send a plain prompt instead"};
+                   "this model has no chat template; send a plain prompt instead"};
     }
     return chat_template_->render(
         {messages, add_generation_prompt, text_of(vocabulary_.bos()), text_of(vocabulary_.eos())});
@@ -55,20 +57,29 @@ class GgufTextModel final : public TextModel {
   const bool thinks_;
 };
 
-Result<std::uint32_t> read_context(const GgufFile& file) {
+Result<std::uint32_t> read_context(const ModelMetadata& file) {
   const auto architecture = file.get_string("general.architecture");
   const std::string key = std::string(architecture.value_or("?")) + ".context_length";
   const auto context = file.get_uint(key);
   if (!context || *context == 0 || *context > std::numeric_limits<std::uint32_t>::max()) {
-    return Error{ErrorCode::corrupt, file.path() + ": " + key + " is missing or out of range"};
+    return Error{ErrorCode::corrupt,
+                 file.path() + ": " + file.given_name(key) + " is missing or out of range"};
   }
   return static_cast<std::uint32_t>(*context);
 }
 
+Result<std::shared_ptr<const ModelMetadata>> open_metadata(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return open_tokenizer_directory(path);
+  auto file = GgufFile::open(path);
+  if (!file) return file.error();
+  return std::shared_ptr<const ModelMetadata>(std::move(*file));
+}
+
 }  // namespace
 
-Result<std::shared_ptr<const TextModel>> TextModel::open(const std::string& gguf_path) {
-  const auto file = GgufFile::open(gguf_path);
+Result<std::shared_ptr<const TextModel>> TextModel::open(const std::string& model_path) {
+  const auto file = open_metadata(model_path);
   if (!file) return file.error();
   auto tokenizer = Tokenizer::read(**file);
   if (!tokenizer) return tokenizer.error();
@@ -78,11 +89,11 @@ Result<std::shared_ptr<const TextModel>> TextModel::open(const std::string& gguf
   bool thinks = (*tokenizer)->encode(end_think_tag, true, false).size() == 1;
   if (const auto source = (*file)->get_string("tokenizer.chat_template")) {
     auto parsed = ChatTemplate::parse(*source);
-    if (!parsed) return Error{parsed.error().code, gguf_path + ": " + parsed.error().message};
+    if (!parsed) return Error{parsed.error().code, model_path + ": " + parsed.error().message};
     chat_template = std::move(*parsed);
     thinks = thinks || source->find(end_think_tag) != std::string::npos;
   }
-  return std::shared_ptr<const TextModel>(std::make_shared<GgufTextModel>(
+  return std::shared_ptr<const TextModel>(std::make_shared<LoadedTextModel>(
       std::move(*tokenizer), *context, std::move(chat_template), thinks));
 }
 

@@ -21,14 +21,15 @@ struct ChatMessage {
 
 class TextModel {
  public:
-  // Errors: those of GgufFile::open; unsupported (tokenizer kind or a template construct, named).
-  static Result<std::shared_ptr<const TextModel>> open(const std::string& gguf_path);
+  // From a GGUF file or a model directory. Errors: those of GgufFile::open and
+  // open_tokenizer_directory; unsupported (tokenizer kind or a template construct, named).
+  static Result<std::shared_ptr<const TextModel>> open(const std::string& model_path);
   virtual ~TextModel() = default;
 
   virtual std::uint32_t vocabulary() const = 0;
   virtual std::uint32_t context_tokens() const = 0;
   // Text to ids. parse_special: text such as <|im_end|> becomes its special id. add_bos follows
-  // the file's own tokenizer.ggml.add_bos_token when `add_special`, and never makes a second BOS:
+  // the model's own add_bos_token when `add_special`, and never makes a second BOS:
   // a rendered chat often begins with its own.
   virtual std::vector<TokenId> encode(std::string_view text, bool parse_special,
                                       bool add_special) const = 0;

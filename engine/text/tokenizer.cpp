@@ -40,7 +40,7 @@ std::size_t part_length(std::string_view piece) {
 
 }  // namespace
 
-Result<std::unique_ptr<const Tokenizer>> Tokenizer::read(const GgufFile& file) {
+Result<std::unique_ptr<const Tokenizer>> Tokenizer::read(const ModelMetadata& file) {
   auto vocabulary = Vocabulary::read(file);
   if (!vocabulary) return vocabulary.error();
   const auto pre = PreTokenizer::of(file.get_string("tokenizer.ggml.pre").value_or("default"));

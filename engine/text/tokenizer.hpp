@@ -1,5 +1,5 @@
 #pragma once
-// Byte-level BPE as a GGUF file describes it: special tokens, then the pre-tokenizer's pieces,
+// Byte-level BPE as a model's files describe it: special tokens, then the pre-tokenizer's pieces,
 // then merges.
 #include <array>
 #include <memory>
@@ -9,7 +9,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
-#include "engine/model/gguf.hpp"
+#include "engine/model/model_source.hpp"
 #include "engine/text/bpe.hpp"
 #include "engine/text/pretokenize.hpp"
 #include "engine/text/special_tokens.hpp"
@@ -20,7 +20,7 @@ namespace aorta::engine {
 class Tokenizer {
  public:
   // Errors: those of Vocabulary::read and PreTokenizer::of; corrupt (no merges).
-  static Result<std::unique_ptr<const Tokenizer>> read(const GgufFile& file);
+  static Result<std::unique_ptr<const Tokenizer>> read(const ModelMetadata& file);
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
   // See TextModel::encode. Bytes that the vocabulary has no token for vanish. A run without a

@@ -4,11 +4,12 @@
 
 #include "engine/model/gguf_reader.hpp"
 #include "engine/text/byte_alphabet.hpp"
+#include "engine/text/tokenizer_directory.hpp"
 
 namespace aorta::engine {
 namespace {
 
-Error corrupt(const GgufFile& file, const std::string& sentence) {
+Error corrupt(const ModelMetadata& file, const std::string& sentence) {
   return {ErrorCode::corrupt, file.path() + ": " + sentence};
 }
 
@@ -19,7 +20,7 @@ bool is_spelt_in_alphabet(TokenType type) {
 
 }  // namespace
 
-Result<Vocabulary> Vocabulary::read(const GgufFile& file) {
+Result<Vocabulary> Vocabulary::read(const ModelMetadata& file) {
   const auto model = file.get_string("tokenizer.ggml.model");
   if (!model) return corrupt(file, "it has no tokenizer (tokenizer.ggml.model is missing)");
   if (*model != "gpt2") {
@@ -40,10 +41,23 @@ Result<Vocabulary> Vocabulary::read(const GgufFile& file) {
     if (std::find(stops.begin(), stops.end(), **id) == stops.end()) stops.push_back(**id);
     if (!vocabulary.eos_) vocabulary.eos_ = *id;
   }
-  return vocabulary;
+  return std::move(vocabulary).add_stops(file);
 }
 
-Result<void> Vocabulary::read_tokens(const GgufFile& file) {
+// Those that GGUF has no key for.
+Result<Vocabulary> Vocabulary::add_stops(const ModelMetadata& file) && {
+  const auto more = file.get_ints(stop_token_ids_key);
+  for (const std::int32_t id : more.value_or(std::vector<std::int32_t>())) {
+    if (!contains(id)) return corrupt(file, "a stop id is outside the vocabulary");
+    if (std::find(stop_ids_.begin(), stop_ids_.end(), id) == stop_ids_.end()) {
+      stop_ids_.push_back(id);
+    }
+    if (!eos_) eos_ = id;
+  }
+  return std::move(*this);
+}
+
+Result<void> Vocabulary::read_tokens(const ModelMetadata& file) {
   const auto tokens = file.get_strings("tokenizer.ggml.tokens");
   if (!tokens || tokens->empty()) return corrupt(file, "tokenizer.ggml.tokens is missing or empty");
   if (tokens->size() > (1u << 24)) {
@@ -70,7 +84,7 @@ Result<void> Vocabulary::read_tokens(const GgufFile& file) {
   return {};
 }
 
-Result<std::optional<TokenId>> Vocabulary::read_id(const GgufFile& file,
+Result<std::optional<TokenId>> Vocabulary::read_id(const ModelMetadata& file,
                                                    const std::string& key) const {
   const auto id = file.get_uint(key);
   if (!id) return std::optional<TokenId>();

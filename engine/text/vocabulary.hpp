@@ -1,5 +1,5 @@
 #pragma once
-// The tokens of a GGUF file: their bytes, kinds and merges.
+// A model's tokens, under GGUF's keys: their bytes and kinds.
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -10,7 +10,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
-#include "engine/model/gguf.hpp"
+#include "engine/model/model_source.hpp"
 
 namespace aorta::engine {
 
@@ -28,7 +28,7 @@ class Vocabulary {
  public:
   // Errors: unsupported (a tokenizer.ggml.model other than gpt2), corrupt (missing or ill-sized
   // arrays, a special id outside the vocabulary).
-  static Result<Vocabulary> read(const GgufFile& file);
+  static Result<Vocabulary> read(const ModelMetadata& file);
 
   std::size_t size() const { return types_.size(); }
   bool contains(TokenId id) const { return id >= 0 && static_cast<std::size_t>(id) < size(); }
@@ -43,8 +43,9 @@ class Vocabulary {
   const std::vector<TokenId>& stop_ids() const { return stop_ids_; }
 
  private:
-  Result<void> read_tokens(const GgufFile& file);
-  Result<std::optional<TokenId>> read_id(const GgufFile& file, const std::string& key) const;
+  Result<Vocabulary> add_stops(const ModelMetadata& file) &&;
+  Result<void> read_tokens(const ModelMetadata& file);
+  Result<std::optional<TokenId>> read_id(const ModelMetadata& file, const std::string& key) const;
 
   std::string arena_;                   // all tokens' bytes, one after another
   std::vector<std::size_t> starts_{0};  // token id lies at [starts_[id], starts_[id + 1])

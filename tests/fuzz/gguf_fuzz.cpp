@@ -1,11 +1,10 @@
 // A model file from anywhere: it is refused with a sentence, or every view of it lies inside the
 // file, and what is read from it next (vocabulary, chat template, plan of the weights) ends the
 // same way.
-#include <algorithm>
 #include <span>
 
 #include "engine/model/gguf_parse.hpp"
-#include "engine/model/llama_plan.hpp"
+#include "engine/model/pack_plan.hpp"
 #include "engine/text/chat_template.hpp"
 #include "engine/text/tokenizer.hpp"
 #include "tests/fuzz/property.hpp"
@@ -14,16 +13,7 @@ namespace aorta::engine {
 namespace {
 
 using fuzz::require;
-
-// A sentence that a terminal can show, whatever names the file has.
-template <class T>
-bool says_why(const Result<T>& result) {
-  if (result.ok()) return true;
-  const std::string& message = result.error().message;
-  return !message.empty() && std::all_of(message.begin(), message.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= ' ' && c != 0x7f;
-  });
-}
+using fuzz::says_why;
 
 void check_tensors(const GgufFile& file) {
   const std::byte* const begin = file.bytes().data();
@@ -65,10 +55,7 @@ void check(std::span<const std::byte> bytes) {
   check_tensors(**file);
   check_metadata(**file);
   check_text(**file);
-  // The table of rope angles is as large as the context says, rightly.
-  if ((*file)->get_uint("llama.context_length").value_or(0) <= 64) {
-    require(says_why(plan_llama(**file)), "weights are refused with a sentence");
-  }
+  require(says_why(plan_pack(**file)), "weights are refused with a sentence");
 }
 
 }  // namespace

@@ -30,6 +30,10 @@ constexpr Case cases[] = {
     {"tiny-llama-gqa.Q8_0", "4470a30f26f9cddcd578feb0d1290f81"},
     {"tiny-llama-gqa.Q4_0", "d4ad7962123deae0347a5dbd8e331504"},
     {"tiny-llama3-rope.F16", "cc325c474a2238219e765c2b95db0165"},
+    {"tiny-qwen2.Q8_0", "f555b9d5b550330a03cbc6b0ef8c2715"},
+    {"tiny-qwen2-untied.Q5_1", "1f87666e48bff4a7f7d732df3464e1e8"},
+    {"tiny-llama3-rope", "487b11beb24ee8cc9a58669ef23e8953"},
+    {"tiny-qwen3", "9c053d3811a527a364984216b8cbee68"},
 };
 
 std::vector<TokenId> random_ids(std::uint32_t seed, std::uint32_t count) {
@@ -42,7 +46,7 @@ std::vector<TokenId> random_ids(std::uint32_t seed, std::uint32_t count) {
 // The hash of one sequence's logits, computed as the parameters say.
 class Computation {
  public:
-  Computation(Llama& model, std::uint32_t seed) : model_(model), blocks_(all_blocks) {
+  Computation(Decoder& model, std::uint32_t seed) : model_(model), blocks_(all_blocks) {
     std::iota(blocks_.begin(), blocks_.end(), 0u);
     if (seed != 0) std::shuffle(blocks_.begin(), blocks_.end(), std::mt19937(seed));
   }
@@ -97,7 +101,7 @@ class Computation {
     return text;
   }
 
-  Llama& model_;
+  Decoder& model_;
   std::vector<std::uint32_t> blocks_;
   std::vector<TokenId> ids_ = random_ids(1, length);
   std::vector<float> logits_ = std::vector<float>(length * 512);
@@ -114,8 +118,7 @@ TEST_P(OneAnswer, LogitsAreOneConstant) {
     GTEST_SKIP() << "not run: this machine lacks " << isa;
   }
   const TemporaryDirectory directory;
-  const auto pack = pack_and_open(
-      golden_path("models/gguf/" + std::string(expected.model) + ".gguf"), directory.path());
+  const auto pack = pack_and_open(tiny_model_path(expected.model), directory.path());
   const auto model = open_model(pack, isa, threads, max_rows, all_blocks);
   std::uint32_t seed = 0;
   EXPECT_EQ(Computation(*model, ++seed).in_chunks(length), expected.logits_hash) << "whole";

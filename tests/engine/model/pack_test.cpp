@@ -136,6 +136,17 @@ TEST_F(PackTest, ADamagedOneIsRefusedAndMadeAgain) {
   EXPECT_TRUE(made_again());
 }
 
+TEST_F(PackTest, IsMadeAgainWhenAskedFor) {
+  const std::string path = pack();
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary).seekp(-100, std::ios::end)
+      << 'x';
+  EXPECT_FALSE(verify_pack(**open_pack(path)).ok());
+  auto again = pack_model(tiny_model(), directory_.path(), {}, true);
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(*again, path);
+  EXPECT_TRUE(verify_pack(**open_pack(path)).ok());
+}
+
 TEST_F(PackTest, DamagedDataIsFoundByVerify) {
   const std::string path = pack();
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);

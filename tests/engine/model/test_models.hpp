@@ -9,13 +9,20 @@
 #include <string>
 #include <vector>
 
-#include "engine/model/llama.hpp"
+#include "engine/model/decoder.hpp"
 #include "engine/model/pack.hpp"
 
 namespace aorta::engine {
 
 inline std::string golden_path(const std::string& name) {
   return std::string(AORTA_SOURCE_DIR) + "/tests/golden/" + name;
+}
+
+// Of the tiny models, NAME.TYPE is a GGUF file and NAME a directory with safetensors.
+inline bool is_gguf(const std::string& model) { return model.find('.') != std::string::npos; }
+
+inline std::string tiny_model_path(const std::string& model) {
+  return golden_path(is_gguf(model) ? "models/gguf/" + model + ".gguf" : "models/" + model);
 }
 
 // A directory of its own, removed with all in it.
@@ -49,21 +56,21 @@ inline std::string demo_model_path() {
   return base + "/aorta/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
-inline std::shared_ptr<const Pack> pack_and_open(const std::string& gguf,
+inline std::shared_ptr<const Pack> pack_and_open(const std::string& model,
                                                  const std::string& directory) {
-  auto path = pack_model(gguf, directory);
+  auto path = pack_model(model, directory);
   EXPECT_TRUE(path.ok()) << path.error().message;
   auto pack = open_pack(*path);
   EXPECT_TRUE(pack.ok()) << pack.error().message;
   return *pack;
 }
 
-inline std::unique_ptr<Llama> open_model(std::shared_ptr<const Pack> pack, const std::string& isa,
-                                         std::uint32_t threads, std::uint32_t max_rows,
-                                         std::uint32_t blocks) {
+inline std::unique_ptr<Decoder> open_model(std::shared_ptr<const Pack> pack, const std::string& isa,
+                                           std::uint32_t threads, std::uint32_t max_rows,
+                                           std::uint32_t blocks) {
   auto backend = make_cpu_backend(isa, threads, max_rows);
   EXPECT_TRUE(backend.ok()) << backend.error().message;
-  auto model = Llama::open(std::move(pack), std::move(*backend), blocks);
+  auto model = Decoder::open(std::move(pack), std::move(*backend), blocks);
   EXPECT_TRUE(model.ok()) << model.error().message;
   return std::move(*model);
 }
