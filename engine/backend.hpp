@@ -74,15 +74,26 @@ class Backend {
   // out[rows][width] = x / sqrt(mean(x²) + epsilon) · weight
   virtual void rms_norm(const float* x, const float* weight, std::uint32_t rows,
                         std::uint32_t width, float epsilon, float* out) = 0;
-  // out[rows][w.rows] = x[rows][w.columns] · wᵀ; quantises x to int8 per 32 for quantised weights.
-  // Weights of one call share x, so it is quantised once: q,k,v or gate,up. `bias` [w.rows], if
-  // any, is added to the finished sum: one more rounding.
+  // What products read: x [rows][columns], RMS-normed first where `norm` [columns] is given. It is
+  // normed and quantised (to int8 per 32, for quantised weights) once for all products of a call.
+  struct Input {
+    const float* x = nullptr;
+    std::uint32_t rows = 0;
+    const float* norm = nullptr;
+    float epsilon = 0.0f;
+  };
+  // out[rows][w.rows] = input · wᵀ, plus `bias` [w.rows] where it is given (one more rounding), or
+  // added to what `out` holds where `residual` says so (one more).
   struct Product {
     const Weight* weight = nullptr;
     float* out = nullptr;
     const float* bias = nullptr;
+    bool residual = false;
   };
-  virtual void matmul(const float* x, std::uint32_t rows, std::span<const Product> products) = 0;
+  virtual void matmul(const Input& input, std::span<const Product> products) = 0;
+  // out[rows][gate.rows] = silu(input · gateᵀ) · (input · upᵀ), elementwise; weights of one shape.
+  virtual void gated_matmul(const Input& input, const Weight& gate, const Weight& up,
+                            float* out) = 0;
   // Rotates the pairs (2i, 2i+1) of q [rows][heads·size] and k [rows][kv_heads·size] in place by
   // cos_sin[position][size/2][2], then writes k and v of each row into `layer`'s KV.
   virtual void rope_and_store(std::uint32_t layer, const float* cos_sin,
@@ -91,11 +102,6 @@ class Backend {
   // out[rows][heads·size]: causal softmax(q·kᵀ·scale)·v over each span's own positions.
   virtual void attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans,
                          const float* q, float* out) = 0;
-  // out = silu(gate) · up, elementwise
-  virtual void silu_multiply(const float* gate, const float* up, std::uint32_t rows,
-                             std::uint32_t width, float* out) = 0;
-  // x += y, elementwise
-  virtual void add(float* x, const float* y, std::uint32_t rows, std::uint32_t width) = 0;
 };
 
 // isa: auto | scalar | avx2 | avxvnni | avx512. Errors: unsupported (this machine lacks it).

@@ -69,21 +69,6 @@ void CpuBackend::rms_norm(const float* x, const float* weight, std::uint32_t row
   });
 }
 
-void CpuBackend::silu_multiply(const float* gate, const float* up, std::uint32_t rows,
-                               std::uint32_t width, float* out) {
-  share(rows, std::size_t{8} * rows * width, [&](Range r) {
-    const std::size_t at = std::size_t{r.begin} * width;
-    kernels_.silu_multiply(gate + at, up + at, std::size_t{r.end - r.begin} * width, out + at);
-  });
-}
-
-void CpuBackend::add(float* x, const float* y, std::uint32_t rows, std::uint32_t width) {
-  share(rows, std::size_t{rows} * width, [&](Range r) {
-    const std::size_t at = std::size_t{r.begin} * width;
-    kernels_.add(x + at, y + at, std::size_t{r.end - r.begin} * width);
-  });
-}
-
 Result<std::unique_ptr<Backend>> make_backend(const std::string& isa,
                                               std::shared_ptr<ThreadPool> pool,
                                               std::uint32_t max_rows) {

@@ -29,14 +29,12 @@ class CpuBackend final : public Backend {
               float* out) override;
   void rms_norm(const float* x, const float* weight, std::uint32_t rows, std::uint32_t width,
                 float epsilon, float* out) override;
-  void matmul(const float* x, std::uint32_t rows, std::span<const Product> products) override;
+  void matmul(const Input& input, std::span<const Product> products) override;
+  void gated_matmul(const Input& input, const Weight& gate, const Weight& up, float* out) override;
   void rope_and_store(std::uint32_t layer, const float* cos_sin, std::span<const RowSpan> spans,
                       float* q, float* k, const float* v) override;
   void attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans, const float* q,
                  float* out) override;
-  void silu_multiply(const float* gate, const float* up, std::uint32_t rows, std::uint32_t width,
-                     float* out) override;
-  void add(float* x, const float* y, std::uint32_t rows, std::uint32_t width) override;
 
  private:
   // A fixed share of `items`, cut evenly by thread.
@@ -51,18 +49,28 @@ class CpuBackend final : public Backend {
   // is not worth waking the others.
   template <class Job>
   void share(std::uint32_t items, std::size_t work, const Job& job) {
+    share_by_thread(items, work, [&](std::uint32_t, Range range) { job(range); });
+  }
+  template <class Job>
+  void share_by_thread(std::uint32_t items, std::size_t work, const Job& job) {
     const FloatEnvironment environment;
-    if (work < worth_sharing || items < 2) return job(Range{0, items});
+    if (work < worth_sharing || items < 2) return job(0u, Range{0, items});
     const std::uint64_t threads = pool_->size();
     pool_->run([&](std::uint32_t thread) {
       const Range range = {static_cast<std::uint32_t>(items * std::uint64_t{thread} / threads),
                            static_cast<std::uint32_t>(items * (thread + 1ull) / threads)};
-      if (range.begin < range.end) job(range);
+      if (range.begin < range.end) job(thread, range);
     });
   }
 
-  void quantise(const float* x, std::uint32_t rows, std::uint32_t columns);
-  void multiply(const float* x, std::uint32_t rows, const Product& product, Range groups) const;
+  // An input as the products read it: int8 in quantised_, and as floats [rows][columns].
+  struct Prepared {
+    const float* x = nullptr;
+  };
+  class Tiles;
+  Prepared prepare(const Input& input, std::uint32_t columns, bool floats, bool quantised);
+  float* scratch(std::uint32_t rows, std::uint32_t columns);
+  void write(const Prepared& input, const Product& product, Range groups) const;
   void store_position(std::uint32_t layer, const float* cos_sin, const RowSpan& span,
                       std::uint32_t index, float* q, float* k, const float* v) const;
 
@@ -71,6 +79,7 @@ class CpuBackend final : public Backend {
   const std::shared_ptr<ThreadPool> pool_;
   PagedKv kv_;
   QuantisedRows quantised_;
+  Memory scratch_;  // normed rows
   std::vector<Memory> buffers_;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// silu(gate) · up, x += y, and the rotation of one head by its position.
+// silu(gate) · up, and the rotation of one head by its position.
 #include <cstddef>
 #include <cstdint>
 
@@ -22,15 +22,6 @@ void silu_multiply(const float* gate, const float* up, std::size_t size, float* 
   if (const unsigned rest = static_cast<unsigned>(size - i); rest != 0) {
     (silu(Lanes::load_first(gate + i, rest)) * Lanes::load_first(up + i, rest))
         .store_first(out + i, rest);
-  }
-}
-
-template <class Lanes>
-void add(float* x, const float* y, std::size_t size) {
-  std::size_t i = 0;
-  for (; i + 16 <= size; i += 16) (Lanes::load(x + i) + Lanes::load(y + i)).store(x + i);
-  if (const unsigned rest = static_cast<unsigned>(size - i); rest != 0) {
-    (Lanes::load_first(x + i, rest) + Lanes::load_first(y + i, rest)).store_first(x + i, rest);
   }
 }
 

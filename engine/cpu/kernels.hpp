@@ -69,7 +69,9 @@ struct Kernels {
   const char* name = nullptr;
   std::uint32_t panel_rows = 0;  // rows that its quantised kernels take at once
 
-  void (*quantise)(const float* x, std::size_t stride, const Panel& panel) = nullptr;
+  // Blocks of the rows x[row · stride ..] into the panel.
+  void (*quantise)(const float* x, std::size_t stride, const Panel& panel,
+                   std::uint32_t first_block, std::uint32_t end_block) = nullptr;
   QuantisedMatmul matmul_q4_0 = nullptr;
   QuantisedMatmul matmul_q4_1 = nullptr;
   QuantisedMatmul matmul_q5_0 = nullptr;
@@ -85,7 +87,6 @@ struct Kernels {
   void (*rms_norm)(const float* x, const float* weight, std::uint32_t width, float epsilon,
                    float* out) = nullptr;
   void (*silu_multiply)(const float* gate, const float* up, std::size_t size, float* out) = nullptr;
-  void (*add)(float* x, const float* y, std::size_t size) = nullptr;
   // Rotates the pairs (2i, 2i+1) of one head by cos_sin[size/2][2].
   void (*rope)(float* x, const float* cos_sin, std::uint32_t head_size) = nullptr;
   // Writes one head's k and v into its place for `slot` of a block: K [head_size][16], V

@@ -30,7 +30,6 @@ const Kernels& kernels_avx512() {
       .matmul_f32 = matmul_float<Lanes, float>,
       .rms_norm = rms_norm<Lanes>,
       .silu_multiply = silu_multiply<Lanes>,
-      .add = add<Lanes>,
       .rope = rope<Lanes>,
       .store_kv = store_kv<Lanes>,
       .attend = attend<Lanes>,

@@ -29,7 +29,6 @@ const Kernels& kernels_scalar() {
       .matmul_f32 = matmul_float<Lanes, float>,
       .rms_norm = rms_norm<Lanes>,
       .silu_multiply = silu_multiply<Lanes>,
-      .add = add<Lanes>,
       .rope = rope<Lanes>,
       .store_kv = store_kv<Lanes>,
       .attend = attend<Lanes>,

@@ -73,13 +73,12 @@ Result<void> Decoder::load() {
     layers_.push_back(*layer);
   }
   buffers_.stream = backend_->buffer(c.hidden);
-  buffers_.normed = backend_->buffer(c.hidden);
+  buffers_.last = backend_->buffer(c.hidden);
   buffers_.q = backend_->buffer(c.heads * c.head_size);
   buffers_.k = backend_->buffer(c.kv_heads * c.head_size);
   buffers_.v = backend_->buffer(c.kv_heads * c.head_size);
   buffers_.attended = backend_->buffer(c.heads * c.head_size);
-  buffers_.gate = backend_->buffer(c.feed_forward);
-  buffers_.up = backend_->buffer(c.feed_forward);
+  buffers_.gated = backend_->buffer(c.feed_forward);
   buffers_.logits = backend_->buffer(c.vocabulary);
   return {};
 }
@@ -138,11 +137,9 @@ Result<void> Decoder::load_extras(std::uint32_t index, Layer& layer) const {
 void Decoder::attend(std::uint32_t index, std::uint32_t rows, std::span<const RowSpan> spans) {
   const Layer& layer = layers_[index];
   const Buffers& b = buffers_;
-  backend_->rms_norm(b.stream, layer.attention_norm, rows, config_.hidden, config_.epsilon,
-                     b.normed);
   const Backend::Product inputs[] = {
       {&layer.q, b.q, layer.q_bias}, {&layer.k, b.k, layer.k_bias}, {&layer.v, b.v, layer.v_bias}};
-  backend_->matmul(b.normed, rows, inputs);
+  backend_->matmul({b.stream, rows, layer.attention_norm, config_.epsilon}, inputs);
   if (layer.q_norm != nullptr) {
     const std::uint32_t size = config_.head_size;
     backend_->rms_norm(b.q, layer.q_norm, rows * config_.heads, size, config_.epsilon, b.q);
@@ -151,21 +148,16 @@ void Decoder::attend(std::uint32_t index, std::uint32_t rows, std::span<const Ro
   backend_->rope_and_store(index, cos_sin_, spans, b.q, b.k, b.v);
   const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_size));
   backend_->attention(index, scale, spans, b.q, b.attended);
-  const Backend::Product output[] = {{&layer.attention_output, b.normed}};
-  backend_->matmul(b.attended, rows, output);
-  backend_->add(b.stream, b.normed, rows, config_.hidden);
+  const Backend::Product output[] = {{&layer.attention_output, b.stream, nullptr, true}};
+  backend_->matmul({b.attended, rows}, output);
 }
 
 void Decoder::feed_forward(const Layer& layer, std::uint32_t rows) {
   const Buffers& b = buffers_;
-  backend_->rms_norm(b.stream, layer.feed_forward_norm, rows, config_.hidden, config_.epsilon,
-                     b.normed);
-  const Backend::Product inputs[] = {{&layer.gate, b.gate}, {&layer.up, b.up}};
-  backend_->matmul(b.normed, rows, inputs);
-  backend_->silu_multiply(b.gate, b.up, rows, config_.feed_forward, b.gate);
-  const Backend::Product output[] = {{&layer.down, b.normed}};
-  backend_->matmul(b.gate, rows, output);
-  backend_->add(b.stream, b.normed, rows, config_.hidden);
+  backend_->gated_matmul({b.stream, rows, layer.feed_forward_norm, config_.epsilon}, layer.gate,
+                         layer.up, b.gated);
+  const Backend::Product output[] = {{&layer.down, b.stream, nullptr, true}};
+  backend_->matmul({b.gated, rows}, output);
 }
 
 std::span<const float> Decoder::forward(std::span<const TokenId> ids,
@@ -180,10 +172,9 @@ std::span<const float> Decoder::forward(std::span<const TokenId> ids,
   }
   if (wanted.empty()) return {};
   const auto last_rows = static_cast<std::uint32_t>(wanted.size());
-  backend_->gather(b.stream, wanted, config_.hidden, b.normed);
-  backend_->rms_norm(b.normed, output_norm_, last_rows, config_.hidden, config_.epsilon, b.normed);
+  backend_->gather(b.stream, wanted, config_.hidden, b.last);
   const Backend::Product logits[] = {{&head_, b.logits}};
-  backend_->matmul(b.normed, last_rows, logits);
+  backend_->matmul({b.last, last_rows, output_norm_, config_.epsilon}, logits);
   return backend_->read(b.logits, wanted.size() * config_.vocabulary);
 }
 

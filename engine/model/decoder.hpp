@@ -41,9 +41,9 @@ class Decoder {
     Weight gate, up, down;
   };
   struct Buffers {                // activations, [rows][width]
-    float *stream, *normed;       // hidden
+    float *stream, *last;         // hidden; `last` are the rows whose logits are wanted
     float *q, *k, *v, *attended;  // heads · size, kv_heads · size
-    float *gate, *up;             // feed_forward
+    float* gated;                 // feed_forward
     float* logits;                // vocabulary
   };
 

@@ -22,7 +22,7 @@ std::vector<float> multiply(const Kernels& kernels, std::uint32_t threads, const
   CpuBackend backend(kernels, std::make_shared<ThreadPool>(threads), shape.rows);
   std::vector<float> out(std::size_t{shape.rows} * shape.outputs, -1.0f);
   const Backend::Product product[] = {{&weight, out.data()}};
-  backend.matmul(x.data(), shape.rows, product);
+  backend.matmul({x.data(), shape.rows}, product);
   return out;
 }
 
@@ -109,7 +109,7 @@ TEST_P(Matmul, ProductsThatShareTheirInput) {
   std::vector<float> out_q(6 * 48), out_k(6 * 20), out_v(6 * 33);
   const Backend::Product products[] = {
       {&q.weight, out_q.data()}, {&k.weight, out_k.data()}, {&v.weight, out_v.data()}};
-  backend.matmul(x.data(), 6, products);
+  backend.matmul({x.data(), 6}, products);
   EXPECT_EQ(out_q, multiply(scalar(), 1, {6, 48, 64}, q.weight, x));
   EXPECT_EQ(out_k, multiply(scalar(), 1, {6, 20, 64}, k.weight, x));
   EXPECT_EQ(out_v, multiply(scalar(), 1, {6, 33, 64}, v.weight, x));
