@@ -18,11 +18,11 @@ MergeTable read_merges(const std::vector<std::string_view>& merges, const Spelli
     const std::size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos) continue;
     joined.assign(merge.substr(0, space)).append(merge.substr(space + 1));
-    const auto left = spellings.find(merge.substr(0, space));
-    const auto right = spellings.find(merge.substr(space + 1));
-    const auto result = spellings.find(joined);
-    if (left == spellings.end() || right == spellings.end() || result == spellings.end()) continue;
-    table.insert(left->second, right->second, {static_cast<std::uint32_t>(rank), result->second});
+    const TokenId left = spellings.find(merge.substr(0, space));
+    const TokenId right = spellings.find(merge.substr(space + 1));
+    const TokenId result = spellings.find(joined);
+    if (left < 0 || right < 0 || result < 0) continue;
+    table.insert(left, right, {static_cast<std::uint32_t>(rank), result});
   }
   return table;
 }
@@ -52,14 +52,14 @@ Result<std::unique_ptr<const Tokenizer>> Tokenizer::read(const GgufFile& file,
     return Error{ErrorCode::corrupt, file.path() + ": tokenizer.ggml.merges is missing"};
   }
   const auto tokens = file.get_strings("tokenizer.ggml.tokens");
-  const Spellings spellings = spellings_of(*tokens);
+  const Spellings spellings(*tokens);
   const bool add_bos = file.get_bool("tokenizer.ggml.add_bos_token").value_or(pre->adds_bos());
   std::unique_ptr<Tokenizer> tokenizer(
       new Tokenizer(std::move(*vocabulary), *pre, read_merges(*merges, spellings), add_bos));
   for (int byte = 0; byte < 256; ++byte) {
-    const auto found = spellings.find(spell_byte(static_cast<std::uint8_t>(byte)));
-    tokenizer->byte_ids_[byte] = found == spellings.end() ? -1 : found->second;
-    tokenizer->has_all_bytes_ = tokenizer->has_all_bytes_ && found != spellings.end();
+    const TokenId id = spellings.find(spell_byte(static_cast<std::uint8_t>(byte)));
+    tokenizer->byte_ids_[byte] = id;
+    tokenizer->has_all_bytes_ = tokenizer->has_all_bytes_ && id >= 0;
   }
   for (std::size_t id = 0; id < tokens->size(); ++id) {
     tokenizer->joins_.add(tokenizer->vocabulary_.bytes(static_cast<TokenId>(id)));
