@@ -123,6 +123,7 @@ TEST_F(SchedulerTest, DeclinedPlacementsDoNotSpin) {
 
 TEST_F(SchedulerTest, AdmissionsAreToldFiguresEachBeat) {
   add_executor(e1_);
+  out_ = {};  // what it says of its first executor
   for (std::uint64_t n = 1; n <= 6; ++n) submit(open_request(n));
   advance(100ms);
   const auto beats = taken<mesh::SchedulerBeat>(admission_);
