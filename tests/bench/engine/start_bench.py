@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """How long `aorta up` takes from exec to ready and to the first token, with a packed model in the
-page cache: one process, and a mesh of processes; and the executor alone. Prints JSON, in ms.
+page cache: one process, and a mesh of processes. Prints JSON, in ms.
 
 Usage: start_bench.py [rounds]
 AORTA_BINARY names the binary, AORTA_DEMO_MODEL the model.
