@@ -183,7 +183,7 @@ std::vector<Setting> make_settings() {
       number(SETTING(scheduler.cut_beats), 1, 1000,
              "A member that lost its connection and was silent since is dead after so many."),
       number(SETTING(scheduler.settle_ms), 0, 60'000,
-             "After its own start the scheduler learns what runs where so long before it places."),
+             "A scheduler that restarts learns what runs where so long before it places."),
       number(SETTING(scheduler.remember_dead_ms), 0, 86'400'000,
              "Dead members stay listed so long, for people to see."),
       number(SETTING(scheduler.remember_slots_ms), 0, 86'400'000,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <utility>
 
 #include "actors/cache/cache_shell.hpp"
 #include "actors/monitor/fleet.hpp"
@@ -114,8 +115,8 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
   fronts.http.max_connections = allow_connections(fronts.http.max_connections);
   admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, fronts);
   if (config_.journal.sync == "none") return {};
-  // Who opens the journal takes it from whoever has it: only one that has its sockets may. Nobody is
-  // heard on them before begin().
+  // Who opens the journal takes it from whoever has it: only one that has its sockets may. Nobody
+  // is heard on them before begin().
   auto journal = read_journal(journal_at);
   if (!journal) return journal.error();
   admission_->keep_journal(journal_at, std::move(*journal));
@@ -187,11 +188,15 @@ Result<void> Composition::add_node(const std::string& name, Incarnation incarnat
   auto options = node_options(config_, reach_);
   for (const ServiceKind kind : children.fixed) options.fixed.push_back({name_of(kind), kind});
   node::NodeShellOptions shell;
-  shell.arguments = [arguments = std::move(children.arguments)](const node::ChildSpec& child,
-                                                                Incarnation life) {
+  shell.arguments = [arguments = std::move(children.arguments), first_scheduler = true](
+                        const node::ChildSpec& child, Incarnation life) mutable {
     std::vector<std::string> all = {"serve",    name_of(child.kind), "--name",
                                     child.name, "--incarnation",     std::to_string(life.value)};
     all.insert(all.end(), arguments.begin(), arguments.end());
+    if (child.kind == ServiceKind::scheduler && std::exchange(first_scheduler, false)) {
+      // Everything starts with it: there is no earlier life's work to learn of.
+      all.insert(all.end(), {"--set", "scheduler.settle_ms=0"});
+    }
     return all;
   };
   shell.draw_incarnation = draw_incarnation;

@@ -125,7 +125,8 @@ scheduler::SchedulerOptions scheduler_options(const Config& config, Reach reach)
   options.beat_every = milliseconds(config.mesh.beat_ms);
   options.missed_beats = from.missed_beats;
   options.cut_beats = from.cut_beats;
-  options.settle = milliseconds(from.settle_ms);
+  // In one process nothing outlives the scheduler that it would have to learn of.
+  options.settle = milliseconds(reach == Reach::process ? 0 : from.settle_ms);
   options.remember_dead = milliseconds(from.remember_dead_ms);
   options.remember_slots = milliseconds(from.remember_slots_ms);
   options.remember_requests = from.remember_requests;

@@ -148,8 +148,8 @@ void Scheduler::member_gone(const mesh::PeerId& member, LostReason reason, bool 
 }
 
 // Whom a crash counts against: what was on board, that is, what its beats have named, or what was
-// placed there while they still came. If one of these is suspected of an earlier crash and has brought
-// no token since, it was that one and no neighbour.
+// placed there while they still came. If one of these is suspected of an earlier crash and has
+// brought no token since, it was that one and no neighbour.
 std::set<mesh::RequestKey> Scheduler::blamed(const Executor& executor) {
   const TimePoint beats_end = executor.beat_at + options_.beat_every * options_.reconcile_beats;
   std::set<mesh::RequestKey> aboard, suspects;
@@ -225,7 +225,19 @@ TimePoint Scheduler::next_tick() const { return std::min(next_beat_, peering_.ne
 
 void Scheduler::finish_turn(TimePoint now, mesh::Outbox& out) {
   dispatch(now, out);
+  tell_first_slots(now, out);
   if (members_.take_changed()) broadcast(out);
+}
+
+// Admissions hold requests until an executor is ready: they need not wait for the next beat.
+void Scheduler::tell_first_slots(TimePoint now, mesh::Outbox& out) {
+  const bool serving = executors_.slots("") > 0;
+  if (serving && !was_serving_ && now >= settled_at_) {
+    const mesh::SchedulerBeat figures = beat(now);
+    for (const mesh::PeerId& peer : members_.others(ServiceKind::admission))
+      out.send(peer, figures);
+  }
+  was_serving_ = serving;
 }
 
 void Scheduler::broadcast(mesh::Outbox& out) {

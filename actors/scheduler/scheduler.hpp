@@ -82,6 +82,7 @@ class Scheduler : public mesh::Service {
                    TimePoint now, mesh::Outbox& out);
   std::set<mesh::RequestKey> blamed(const Executor& executor);
   void finish_turn(TimePoint now, mesh::Outbox& out);
+  void tell_first_slots(TimePoint now, mesh::Outbox& out);
   void broadcast(mesh::Outbox& out);
 
   // Lives of a request (requests.cpp).
@@ -137,6 +138,7 @@ class Scheduler : public mesh::Service {
   TimePoint next_beat_ = never;
   std::uint64_t beat_count_;  // of the last one sent
   TimePoint next_membership_{};
+  bool was_serving_ = false;
   std::uint32_t slots_known_ = 0;
   TimePoint slots_known_at_{};
   double mean_hold_seconds_ = 0;  // of a slot by a request, smoothed; 0: not known

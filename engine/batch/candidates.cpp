@@ -1,69 +1,93 @@
 #include "engine/batch/candidates.hpp"
 
-#include <array>
+#include <algorithm>
+#include <functional>
 
 namespace aorta::engine {
 
-Candidate first_candidate(std::span<const float> logits) {
-  std::array<float, logit_lanes> best;
-  best.fill(minus_infinity);
-  std::size_t i = 0;
-  for (; i + logit_lanes <= logits.size(); i += logit_lanes) {
-    for (std::size_t lane = 0; lane < logit_lanes; ++lane) {
-      best[lane] = logits[i + lane] > best[lane] ? logits[i + lane] : best[lane];
-    }
-  }
-  float top = *std::max_element(best.begin(), best.end());
-  for (; i < logits.size(); ++i) top = logits[i] > top ? logits[i] : top;
-  const auto at = std::find(logits.begin(), logits.end(), top);  // not found: all are NaN
-  return {top, at == logits.end() ? 0 : static_cast<TokenId>(at - logits.begin())};
+LogitScan::LogitScan(std::span<const float> logits, const LogitKernels& kernels)
+    : logits_(logits),
+      kernels_(&kernels),
+      maxima_((logits.size() + logit_block - 1) / logit_block) {
+  kernels_->block_maxima(logits_, maxima_.data());
 }
 
-// The buffer is cut back to k whenever it reaches 2k, and the k-th so far is a bar that few of the
-// rest pass.
-std::vector<Candidate> first_candidates(std::span<const float> logits, std::size_t k) {
+Candidate LogitScan::first() const {
+  const auto largest = std::max_element(maxima_.begin(), maxima_.end());
+  const auto from = logits_.begin() + (largest - maxima_.begin()) * logit_block;
+  const auto at = std::find(from, logits_.end(), *largest);  // not found: all are NaN
+  return {*largest, at == logits_.end() ? 0 : static_cast<TokenId>(at - logits_.begin())};
+}
+
+// The k-th largest of the blocks' maxima is a bar that k logits reach. The buffer is cut back to k
+// whenever it reaches 2k, and the k-th so far is a bar that few of the rest pass.
+std::vector<Candidate> LogitScan::first(std::size_t k) const {
+  float bar = std::numeric_limits<float>::lowest();
+  if (k <= maxima_.size()) {
+    std::vector<float> maxima = maxima_;
+    std::nth_element(maxima.begin(), maxima.begin() + (k - 1), maxima.end(), std::greater<>());
+    bar = std::max(bar, maxima[k - 1]);
+  }
   std::vector<Candidate> kept;
-  kept.reserve(2 * k);
-  float bar = minus_infinity;
+  kept.reserve(std::min(2 * k + logit_block, logits_.size()));
   const auto cut = [&] {
-    std::nth_element(kept.begin(), kept.begin() + (k - 1), kept.end(), ranks_before);
+    std::nth_element(kept.begin(), kept.begin() + (k - 1), kept.end(),
+                     ranks_before<Candidate, Candidate>);
     kept.resize(k);
     bar = kept.back().logit;
   };
-  visit_from(logits, bar, [&](TokenId id) {
-    if (!(logits[id] > bar)) return;  // an equal logit ranks later: its id is larger
-    kept.push_back({logits[id], id});
-    if (kept.size() == 2 * k) cut();
-  });
+  std::uint32_t indices[logit_block];
+  for (std::size_t block = 0; block < maxima_.size(); ++block) {
+    if (!(maxima_[block] >= bar)) continue;
+    const std::size_t begin = block * logit_block;
+    const auto logits = logits_.subspan(begin, std::min(logit_block, logits_.size() - begin));
+    const std::size_t count =
+        kernels_->collect(logits, bar, std::numeric_limits<float>::infinity(), indices);
+    for (std::size_t i = 0; i < count; ++i) {
+      kept.push_back({logits[indices[i]], static_cast<TokenId>(begin + indices[i])});
+    }
+    if (kept.size() >= 2 * k) cut();
+  }
   if (kept.size() > k) cut();
-  std::sort(kept.begin(), kept.end(), ranks_before);
+  std::sort(kept.begin(), kept.end(), ranks_before<Candidate, Candidate>);
   return kept;
 }
 
-std::span<const float> with_finite_first(std::span<const float> logits, Candidate& first,
-                                         std::vector<float>& copy) {
-  constexpr float largest = std::numeric_limits<float>::max();
-  if (first.logit <= largest) return logits;
-  std::vector<float> finite(logits.begin(), logits.end());
-  std::replace(finite.begin(), finite.end(), first.logit, largest);
-  first.logit = largest;
-  copy = std::move(finite);  // `logits` may be of `copy`
-  return copy;
-}
-
-double mass_of(std::span<const float> logits, const Weigher& weigh) {
-  std::array<TwoDoubles, logit_lanes / 2> sum{};
-  std::size_t i = 0;
-  for (; i + logit_lanes <= logits.size(); i += logit_lanes) {
-    for (std::size_t pair = 0; pair < logit_lanes / 2; ++pair) {
-      sum[pair] += weigh(logits[i + 2 * pair], logits[i + 2 * pair + 1]);
+void LogitScan::collect(float low, float high, std::vector<Candidate>& out) const {
+  std::uint32_t indices[logit_block];
+  for (std::size_t block = 0; block < maxima_.size(); ++block) {
+    if (!(maxima_[block] >= low)) continue;
+    const std::size_t begin = block * logit_block;
+    const auto logits = logits_.subspan(begin, std::min(logit_block, logits_.size() - begin));
+    const std::size_t count = kernels_->collect(logits, low, high, indices);
+    for (std::size_t i = 0; i < count; ++i) {
+      out.push_back({logits[indices[i]], static_cast<TokenId>(begin + indices[i])});
     }
   }
-  for (std::size_t lane = 0; i < logits.size(); ++i, ++lane) {
-    sum[lane / 2][lane % 2] += weigh(logits[i]);
+}
+
+double LogitScan::split(const TailWeighing& tail, std::vector<Candidate>& out) const {
+  std::uint32_t indices[logit_chunk];
+  double mass = 0;
+  for (std::size_t begin = 0; begin < logits_.size(); begin += logit_chunk) {
+    const auto logits = logits_.subspan(begin, std::min(logit_chunk, logits_.size() - begin));
+    const Split found = kernels_->split(logits, tail, indices);
+    for (std::size_t i = 0; i < found.at_or_above; ++i) {
+      out.push_back({logits[indices[i]], static_cast<TokenId>(begin + indices[i])});
+    }
+    mass += found.tail;
   }
-  const TwoDoubles total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  return total[0] + total[1];
+  return mass;
+}
+
+void LogitScan::make_finite(std::vector<float>& copy) {
+  const float first_logit = first().logit;
+  constexpr float largest = std::numeric_limits<float>::max();
+  if (first_logit <= largest) return;
+  std::vector<float> finite(logits_.begin(), logits_.end());
+  std::replace(finite.begin(), finite.end(), first_logit, largest);
+  copy = std::move(finite);  // `logits_` may be of `copy`
+  *this = LogitScan(copy, *kernels_);
 }
 
 }  // namespace aorta::engine

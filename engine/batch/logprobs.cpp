@@ -8,12 +8,15 @@ namespace aorta::engine {
 TokenLogprobs logprobs_of(std::span<const float> logits, TokenId chosen, std::uint32_t top) {
   AORTA_CHECK(chosen >= 0 && static_cast<std::size_t>(chosen) < logits.size(),
               "a chosen token outside the vocabulary");
-  Candidate first = first_candidate(logits);
-  if (first.logit == minus_infinity) return {lowest_logprob, {}};
+  LogitScan scan(logits, best_logit_kernels());
+  if (scan.first().logit == minus_infinity) return {lowest_logprob, {}};
   std::vector<float> finite;
-  logits = with_finite_first(logits, first, finite);
+  scan.make_finite(finite);
+  const Candidate first = scan.first();
+  logits = scan.logits();
 
-  const double log_mass = log_positive(mass_of(logits, Weigher(first.logit, Sampling{})));
+  const double mass = scan.kernels().mass(logits, weighing_of(first.logit, Sampling{}));
+  const double log_mass = log_positive(mass);
   const auto logprob = [&](float logit) {
     const double difference = static_cast<double>(logit) - static_cast<double>(first.logit);
     const auto rounded = static_cast<float>(difference - log_mass);
@@ -21,7 +24,7 @@ TokenLogprobs logprobs_of(std::span<const float> logits, TokenId chosen, std::ui
   };
   TokenLogprobs logprobs{logprob(logits[static_cast<std::size_t>(chosen)]), {}};
   if (top == 0) return logprobs;
-  for (const Candidate& candidate : first_candidates(logits, top)) {
+  for (const Candidate& candidate : scan.first(top)) {
     logprobs.top.emplace_back(candidate.id, logprob(candidate.logit));
   }
   return logprobs;

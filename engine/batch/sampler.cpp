@@ -1,11 +1,12 @@
 #include "engine/batch/sampler.hpp"
 
 #include <algorithm>
-#include <limits>
+#include <bit>
 #include <vector>
 
 #include "base/philox.hpp"
 #include "engine/batch/candidates.hpp"
+#include "engine/batch/ranking.hpp"
 
 namespace aorta::engine {
 namespace {
@@ -13,6 +14,25 @@ namespace {
 bool needs_adjustment(const Sampling& s, std::span<const TokenId> banned) {
   return !banned.empty() || !s.logit_bias.empty() || s.repetition_penalty != 1.0f ||
          s.frequency_penalty != 0.0f || s.presence_penalty != 0.0f;
+}
+
+struct Count {
+  TokenId id = -1;
+  std::uint32_t count = 0;
+};
+
+// How often each id comes: an open-addressed table, whose empty places have id -1.
+std::vector<Count> counted(std::span<const TokenId> ids) {
+  std::vector<Count> counts(std::bit_ceil(2 * ids.size() + 1));
+  for (const TokenId id : ids) {
+    if (id < 0) continue;
+    std::size_t place = static_cast<std::uint32_t>(id) * 0x9E3779B1u & (counts.size() - 1);
+    while (counts[place].id >= 0 && counts[place].id != id)
+      place = (place + 1) & (counts.size() - 1);
+    counts[place].id = id;
+    ++counts[place].count;
+  }
+  return counts;
 }
 
 void penalise(std::vector<float>& logits, const Sampling& s, std::span<const TokenId> ids,
@@ -30,13 +50,10 @@ void penalise(std::vector<float>& logits, const Sampling& s, std::span<const Tok
     }
   }
   if (s.frequency_penalty != 0.0f || s.presence_penalty != 0.0f) {
-    std::vector<TokenId> generated(ids.begin() + prompt_tokens, ids.end());
-    std::sort(generated.begin(), generated.end());
-    for (std::size_t i = 0, end = 0; i < generated.size(); i = end) {
-      while (end < generated.size() && generated[end] == generated[i]) ++end;
-      if (!known(generated[i])) continue;
-      float& logit = logits[generated[i]];
-      logit -= s.frequency_penalty * static_cast<float>(end - i);
+    for (const auto& [id, count] : counted(ids.subspan(prompt_tokens))) {
+      if (!known(id)) continue;
+      float& logit = logits[id];
+      logit -= s.frequency_penalty * static_cast<float>(count);
       logit -= s.presence_penalty;
     }
   }
@@ -60,86 +77,57 @@ std::vector<float> adjusted(std::span<const float> raw, const Sampling& s,
   return logits;
 }
 
-// Candidates in order. Sorts no more of the vocabulary than is asked for: it goes down in bands,
-// each twice as deep as all before it.
-class Ranking {
- public:
-  explicit Ranking(std::vector<Candidate> sorted) : sorted_(std::move(sorted)) {}
-  Ranking(std::span<const float> logits, Candidate best, double temperature)
-      : logits_(logits),
-        largest_(best.logit),
-        depth_(-4 * temperature),
-        end_(exp_underflow * temperature) {}
-
-  // Null when none is left whose weight is above 0.
-  const Candidate* next() {
-    while (position_ == sorted_.size()) {
-      if (logits_.empty() || bottom_ < end_) return nullptr;
-      take_next_band();
-    }
-    return &sorted_[position_++];
-  }
-
- private:
-  void take_next_band() {
-    bottom_ = depth_;
-    depth_ *= 2;
-    const auto low = static_cast<float>(largest_ + bottom_);
-    sorted_.clear();
-    position_ = 0;
-    visit_from(logits_, low, [&](TokenId id) {
-      if (logits_[id] >= low && logits_[id] < high_) sorted_.push_back({logits_[id], id});
-    });
-    std::sort(sorted_.begin(), sorted_.end(), ranks_before);
-    high_ = low;
-  }
-
-  std::span<const float> logits_;  // empty: sorted_ is all there is
-  double largest_ = 0;
-  double depth_ = 0;   // of the next band, below the largest: negative
-  double bottom_ = 0;  // of the band in sorted_
-  double end_ = 0;     // depth at which weights have become 0
-  float high_ = std::numeric_limits<float>::infinity();  // what is at or above was handed out
-  std::vector<Candidate> sorted_;
-  std::size_t position_ = 0;
-};
-
-// Steps 6 to 9 of the header.
-TokenId draw(std::span<const float> logits, const Sampling& s, Candidate best, double uniform) {
-  const Weigher weigh(best.logit, s);
-  const bool all = s.top_k == 0 || s.top_k >= logits.size();
+// Steps 7 to 9 of the header over the first `top_k`: few, so their mass is summed as they come.
+TokenId draw_listed(const LogitScan& scan, const Sampling& s, double uniform) {
+  const std::vector<Candidate> top = scan.first(s.top_k);
+  std::vector<float> logits(top.size());
+  std::vector<double> running(top.size());
+  for (std::size_t i = 0; i < top.size(); ++i) logits[i] = top[i].logit;
+  scan.kernels().weigh(logits, weighing_of(logits[0], s), running.data());
   double mass = 0;
-  std::vector<Candidate> top;
-  if (all) {
-    mass = mass_of(logits, weigh);
-  } else {
-    top = first_candidates(logits, s.top_k);
-    for (const Candidate& c : top) mass += weigh(c.logit);
+  std::size_t kept = 0;
+  for (; kept < running.size() && running[kept] > 0; ++kept) running[kept] = mass += running[kept];
+  running.resize(kept);
+  if (s.top_p < 1.0f) {
+    const double end = static_cast<double>(s.top_p) * mass;
+    kept = std::lower_bound(running.begin(), running.end(), end) - running.begin() + 1;
+    running.resize(std::min(kept, running.size()));
   }
-  Ranking ranking = all ? Ranking(logits, best, s.temperature) : Ranking(std::move(top));
+  const auto at = std::upper_bound(running.begin(), running.end(), uniform * running.back());
+  return top[std::min<std::size_t>(at - running.begin(), running.size() - 1)].id;
+}
 
-  // Without top_p the draw's place is known before the walk; with it, only after: the walk then
-  // keeps the running mass of each candidate it passes.
+// Steps 6, 8 and 9 of the header over the whole vocabulary.
+TokenId draw(const LogitScan& scan, const Sampling& s, double uniform) {
+  Ranking ranking(scan, s);
+  // Without top_p the draw's place is known before the walk; with it, only after.
   const bool cut = s.top_p < 1.0f;
-  const double end = (cut ? static_cast<double>(s.top_p) : uniform) * mass;
-  std::vector<std::pair<double, TokenId>> passed;
+  const double share = cut ? static_cast<double>(s.top_p) : uniform;
+  double low = share * ranking.mass_low(), high = share * ranking.mass_high();
+  const auto reaches_end = [&](double sum) {
+    if (cut ? sum >= high : sum > high) return true;
+    if (cut ? sum < low : sum <= low) return false;
+    low = high = share * ranking.exact_mass();  // too close to tell by bounds
+    return cut ? sum >= high : sum > high;
+  };
+  std::vector<double> running;
+  std::vector<TokenId> passed;
   double sum = 0;
-  TokenId last = best.id;
-  while (const Candidate* candidate = ranking.next()) {
-    const double weight = weigh(candidate->logit);
-    if (weight == 0) break;
-    sum += weight;
+  TokenId last = 0;
+  while (const Ranking::Ranked* candidate = ranking.next()) {
+    if (candidate->weight == 0) break;
+    sum += candidate->weight;
     last = candidate->id;
-    if (cut) passed.emplace_back(sum, last);
-    if (cut ? sum >= end : sum > end) break;
+    if (cut) {
+      running.push_back(sum);
+      passed.push_back(last);
+    }
+    if (reaches_end(sum)) break;
   }
   // The walk's sum may round below the mass: the last candidate then stands for the difference.
   if (!cut) return last;
-  const double place = uniform * sum;
-  for (const auto& [running, id] : passed) {
-    if (running > place) return id;
-  }
-  return last;
+  const auto at = std::upper_bound(running.begin(), running.end(), uniform * sum);
+  return at == running.end() ? last : passed[at - running.begin()];
 }
 
 TokenId first_not_banned(std::size_t vocabulary, std::span<const TokenId> banned) {
@@ -155,7 +143,8 @@ TokenId first_not_banned(std::size_t vocabulary, std::span<const TokenId> banned
 
 TokenId choose_token(std::span<const float> raw, const Sampling& sampling,
                      std::span<const TokenId> ids, std::uint32_t prompt_tokens,
-                     std::uint32_t generated_index, std::span<const TokenId> banned) {
+                     std::uint32_t generated_index, std::span<const TokenId> banned,
+                     const LogitKernels& kernels) {
   AORTA_CHECK(!raw.empty(), "a token is chosen among none");
   AORTA_CHECK(prompt_tokens <= ids.size(), "the prompt is longer than the sequence");
   std::vector<float> copy;
@@ -164,12 +153,14 @@ TokenId choose_token(std::span<const float> raw, const Sampling& sampling,
     copy = adjusted(raw, sampling, ids, prompt_tokens, banned);
     logits = copy;
   }
-  Candidate best = first_candidate(logits);
+  LogitScan scan(logits, kernels);
+  const Candidate best = scan.first();
   if (best.logit == minus_infinity) return first_not_banned(logits.size(), banned);
   if (!(sampling.temperature > 0)) return best.id;
-  logits = with_finite_first(logits, best, copy);
-  return draw(logits, sampling, best,
-              philox_uniform(sampling.seed, sampling.choice, generated_index));
+  scan.make_finite(copy);
+  const double uniform = philox_uniform(sampling.seed, sampling.choice, generated_index);
+  const bool listed = sampling.top_k != 0 && sampling.top_k < logits.size();
+  return listed ? draw_listed(scan, sampling, uniform) : draw(scan, sampling, uniform);
 }
 
 }  // namespace aorta::engine

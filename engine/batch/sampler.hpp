@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/batch/logit_kernels.hpp"
 #include "engine/engine.hpp"
 
 namespace aorta::engine {
@@ -28,6 +29,7 @@ namespace aorta::engine {
 // `logit_bias` or `ids` are ignored. `logits` must not be empty.
 TokenId choose_token(std::span<const float> logits, const Sampling& sampling,
                      std::span<const TokenId> ids, std::uint32_t prompt_tokens,
-                     std::uint32_t generated_index, std::span<const TokenId> banned);
+                     std::uint32_t generated_index, std::span<const TokenId> banned,
+                     const LogitKernels& kernels = best_logit_kernels());
 
 }  // namespace aorta::engine

@@ -52,26 +52,38 @@ void Merger::merge(std::vector<TokenId>& ids) {
   }
 }
 
-// pairs_[i] is the merge of ids[i] and ids[i + 1].
+// ranks[i] and results[i] are the merge of ids[i] and ids[i + 1].
 void Merger::merge_scanning(std::vector<TokenId>& ids) {
   if (ids.size() < 2) return;
-  pairs_.clear();
-  for (std::size_t i = 0; i + 1 < ids.size(); ++i) {
-    pairs_.push_back(table_.find(ids[i], ids[i + 1]));
+  const auto resized = [&](auto& scratch) {
+    if (scratch.size() < ids.size()) scratch.resize(ids.size());
+    return scratch.data();
+  };
+  std::uint32_t* const ranks = resized(ranks_);
+  TokenId* const results = resized(results_);
+  TokenId* const id = ids.data();
+  const auto look_up = [&](std::size_t i) {
+    const Merge merge = table_.find(id[i], id[i + 1]);
+    ranks[i] = merge.rank;
+    results[i] = merge.result;
+  };
+  std::size_t pairs = ids.size() - 1;
+  for (std::size_t i = 0; i < pairs; ++i) look_up(i);
+  while (pairs > 0) {
+    std::size_t at = 0;
+    for (std::size_t i = 1; i < pairs; ++i) at = ranks[i] < ranks[at] ? i : at;
+    if (ranks[at] == Merge::no_rank) break;
+    id[at] = results[at];
+    --pairs;
+    for (std::size_t i = at + 1; i <= pairs; ++i) id[i] = id[i + 1];
+    for (std::size_t i = at; i < pairs; ++i) {
+      ranks[i] = ranks[i + 1];
+      results[i] = results[i + 1];
+    }
+    if (at > 0) look_up(at - 1);
+    if (at < pairs) look_up(at);
   }
-  while (!pairs_.empty()) {
-    const auto best =
-        std::min_element(pairs_.begin(), pairs_.end(),
-                         [](const Merge& a, const Merge& b) { return a.rank < b.rank; });
-    if (best->rank == Merge::no_rank) return;
-    const auto at = best - pairs_.begin();
-    ids[at] = best->result;
-    ids.erase(ids.begin() + at + 1);
-    pairs_.erase(best);
-    const auto pair_count = static_cast<std::ptrdiff_t>(pairs_.size());
-    if (at > 0) pairs_[at - 1] = table_.find(ids[at - 1], ids[at]);
-    if (at < pair_count) pairs_[at] = table_.find(ids[at], ids[at + 1]);
-  }
+  ids.resize(pairs + 1);
 }
 
 // Answers the pair's rank.

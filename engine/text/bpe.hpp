@@ -60,7 +60,8 @@ class Merger {
   std::uint32_t merge_candidate(const MergeCandidate& candidate);
 
   const MergeTable& table_;
-  std::vector<Merge> pairs_;
+  std::vector<std::uint32_t> ranks_;
+  std::vector<TokenId> results_;
   std::vector<Symbol> symbols_;
   std::optional<RankQueue> queue_;  // made when it is first needed: it is as large as the table
   std::vector<MergeCandidate> candidates_;

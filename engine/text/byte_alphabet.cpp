@@ -36,9 +36,14 @@ std::string spell_byte(std::uint8_t byte) {
   return spelling;
 }
 
-std::string bytes_of_spelling(std::string_view spelling) {
-  std::string bytes;
+void append_bytes_of_spelling(std::string& bytes, std::string_view spelling) {
   while (!spelling.empty()) {
+    const auto first = static_cast<unsigned char>(spelling[0]);
+    if (first < 0x80 && is_printable(first)) {  // nearly all
+      bytes += spelling[0];
+      spelling.remove_prefix(1);
+      continue;
+    }
     const Utf8Char c = decode_utf8(spelling);
     const bool known = c.status == Utf8Status::valid && c.codepoint < alphabet.byte.size() &&
                        alphabet.byte[c.codepoint] >= 0;
@@ -49,7 +54,6 @@ std::string bytes_of_spelling(std::string_view spelling) {
     }
     spelling.remove_prefix(c.length);
   }
-  return bytes;
 }
 
 }  // namespace aorta::engine

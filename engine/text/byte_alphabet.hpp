@@ -12,6 +12,6 @@ namespace aorta::engine {
 std::uint32_t letter_of_byte(std::uint8_t byte);
 std::string spell_byte(std::uint8_t byte);  // the same, as UTF-8
 // The bytes that a vocabulary's spelling stands for; characters outside the alphabet stay.
-std::string bytes_of_spelling(std::string_view spelling);
+void append_bytes_of_spelling(std::string& bytes, std::string_view spelling);
 
 }  // namespace aorta::engine

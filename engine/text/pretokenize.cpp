@@ -1,5 +1,6 @@
 #include "engine/text/pretokenize.hpp"
 
+#include <array>
 #include <string>
 
 #include "engine/model/gguf_reader.hpp"
@@ -16,11 +17,27 @@ struct Glyph {
   std::uint32_t length = 0;
 };
 
-Glyph glyph_at(std::string_view text, std::size_t at) {
-  if (at >= text.size()) return {};
+Glyph wide_glyph_at(std::string_view text, std::size_t at) {
   const Utf8Char c = decode_utf8(text.substr(at, 4));
   if (c.status != Utf8Status::valid) return {Kind::other, 1};
   return {static_cast<Kind>(char_class(c.codepoint)), c.length};
+}
+
+constexpr std::array<Kind, 128> ascii_kinds() {
+  std::array<Kind, 128> kinds;
+  kinds.fill(Kind::other);
+  for (int c = 'a'; c <= 'z'; ++c) kinds[c] = kinds[c - 'a' + 'A'] = Kind::letter;
+  for (int c = '0'; c <= '9'; ++c) kinds[c] = Kind::number;
+  for (const char c : {' ', '\t', '\v', '\f'}) kinds[c] = Kind::space;
+  kinds['\r'] = kinds['\n'] = Kind::newline;
+  return kinds;
+}
+constexpr std::array<Kind, 128> ascii = ascii_kinds();
+
+inline Glyph glyph_at(std::string_view text, std::size_t at) {
+  if (at >= text.size()) return {};
+  const auto first = static_cast<unsigned char>(text[at]);
+  return first < ascii.size() ? Glyph{ascii[first], 1} : wide_glyph_at(text, at);
 }
 static_assert(static_cast<int>(Kind::letter) == static_cast<int>(CharClass::letter) &&
               static_cast<int>(Kind::other) == static_cast<int>(CharClass::other));

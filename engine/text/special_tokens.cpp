@@ -39,9 +39,18 @@ std::optional<SpecialTokens::Entry> SpecialTokens::longest_prefix_of(std::string
   return longest;
 }
 
+std::size_t SpecialTokens::next_first_byte(std::string_view text, std::size_t from) const {
+  if (first_bytes_.empty()) return text.size();
+  if (first_bytes_.size() == 1) return std::min(text.find(first_bytes_[0], from), text.size());
+  while (from < text.size() && by_first_byte_[static_cast<unsigned char>(text[from])].empty()) {
+    ++from;
+  }
+  return from;
+}
+
 SpecialTokens::Match SpecialTokens::find(std::string_view text, std::size_t from) const {
-  for (std::size_t at = text.find_first_of(first_bytes_, from); at != std::string_view::npos;
-       at = text.find_first_of(first_bytes_, at + 1)) {
+  for (std::size_t at = next_first_byte(text, from); at < text.size();
+       at = next_first_byte(text, at + 1)) {
     if (const auto entry = longest_prefix_of(text.substr(at))) {
       return {at, entry->text.size(), entry->id};
     }

@@ -31,6 +31,8 @@ class SpecialTokens {
     std::string_view text;
     TokenId id = 0;
   };
+  // Where one may begin, at or after `from`; the text's end when nowhere.
+  std::size_t next_first_byte(std::string_view text, std::size_t from) const;
   std::optional<Entry> longest_prefix_of(std::string_view text) const;
 
   // Sorted by text, of equal ones the smaller id first.

@@ -2,7 +2,7 @@
 
 #include <utf8proc.h>
 
-#include <array>
+#include <vector>
 
 namespace aorta::engine {
 namespace {
@@ -50,9 +50,11 @@ CharClass classify(std::uint32_t codepoint) {
   }
 }
 
-std::array<CharClass, 128> ascii_classes() {
-  std::array<CharClass, 128> classes{};
-  for (std::uint32_t c = 0; c < classes.size(); ++c) classes[c] = classify(c);
+constexpr std::size_t tabled = 1 << 16;  // the basic plane: nearly all that comes
+
+std::vector<CharClass> basic_classes() {
+  std::vector<CharClass> classes(tabled);
+  for (std::uint32_t c = 0; c < tabled; ++c) classes[c] = classify(c);
   return classes;
 }
 
@@ -91,8 +93,8 @@ void append_utf8(std::string& out, std::uint32_t codepoint) {
 }
 
 CharClass char_class(std::uint32_t codepoint) {
-  static const std::array<CharClass, 128> ascii = ascii_classes();
-  return codepoint < ascii.size() ? ascii[codepoint] : classify(codepoint);
+  static const std::vector<CharClass> basic = basic_classes();
+  return codepoint < tabled ? basic[codepoint] : classify(codepoint);
 }
 
 }  // namespace aorta::engine

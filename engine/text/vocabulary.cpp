@@ -1,6 +1,9 @@
 #include "engine/text/vocabulary.hpp"
 
+#include <xxhash.h>
+
 #include <algorithm>
+#include <bit>
 
 #include "engine/model/gguf_reader.hpp"
 #include "engine/text/byte_alphabet.hpp"
@@ -68,6 +71,8 @@ Result<void> Vocabulary::read_tokens(const ModelMetadata& file) {
     return corrupt(file, "tokenizer.ggml.token_type and tokenizer.ggml.tokens differ in length");
   }
   types_.assign(tokens->size(), TokenType::normal);
+  arena_.reserve(tokens->size() * 8);
+  starts_.reserve(tokens->size() + 1);
   for (std::size_t id = 0; id < tokens->size(); ++id) {
     const std::string_view spelling = (*tokens)[id];
     const int type = types ? (*types)[id] : static_cast<int>(TokenType::normal);
@@ -76,8 +81,11 @@ Result<void> Vocabulary::read_tokens(const ModelMetadata& file) {
                                std::to_string(type) + " in tokenizer.ggml.token_type");
     }
     types_[id] = static_cast<TokenType>(type);
-    arena_ +=
-        is_spelt_in_alphabet(types_[id]) ? bytes_of_spelling(spelling) : std::string(spelling);
+    if (is_spelt_in_alphabet(types_[id])) {
+      append_bytes_of_spelling(arena_, spelling);
+    } else {
+      arena_ += spelling;
+    }
     longest_token_bytes_ = std::max(longest_token_bytes_, arena_.size() - starts_.back());
     starts_.push_back(arena_.size());
   }
@@ -106,13 +114,30 @@ bool Vocabulary::is_control(TokenId id) const {
   return type == TokenType::control || type == TokenType::unknown || type == TokenType::unused;
 }
 
-Spellings spellings_of(const std::vector<std::string_view>& tokens) {
-  Spellings spellings;
-  spellings.reserve(tokens.size());
+Spellings::Spellings(const std::vector<std::string_view>& tokens)
+    : tokens_(tokens), slots_(std::bit_ceil(2 * tokens.size() + 1)) {
   for (std::size_t id = 0; id < tokens.size(); ++id) {
-    spellings.emplace(tokens[id], static_cast<TokenId>(id));
+    std::uint32_t tag = 0;
+    Slot& slot = slots_[place_of(tokens[id], tag)];
+    if (slot.id < 0) slot = {tag, static_cast<TokenId>(id)};
   }
-  return spellings;
+}
+
+// Where the spelling is, or would be.
+std::size_t Spellings::place_of(std::string_view spelling, std::uint32_t& tag) const {
+  const std::uint64_t hash = XXH3_64bits(spelling.data(), spelling.size());
+  tag = static_cast<std::uint32_t>(hash >> 32);
+  std::size_t place = hash & (slots_.size() - 1);
+  while (slots_[place].id >= 0 &&
+         (slots_[place].tag != tag || tokens_[slots_[place].id] != spelling)) {
+    place = (place + 1) & (slots_.size() - 1);
+  }
+  return place;
+}
+
+TokenId Spellings::find(std::string_view spelling) const {
+  std::uint32_t tag = 0;
+  return slots_[place_of(spelling, tag)].id;
 }
 
 }  // namespace aorta::engine

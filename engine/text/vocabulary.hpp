@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -55,8 +54,21 @@ class Vocabulary {
   std::vector<TokenId> stop_ids_;
 };
 
-// Token ids by their spelling in the file's own alphabet; the smaller id of two equal ones.
-using Spellings = std::unordered_map<std::string_view, TokenId>;
-Spellings spellings_of(const std::vector<std::string_view>& tokens);
+// Token ids by their spelling in the file's own alphabet; the smaller id of two equal ones. Views
+// into `tokens`, which must outlive this.
+class Spellings {
+ public:
+  explicit Spellings(const std::vector<std::string_view>& tokens);
+  TokenId find(std::string_view spelling) const;  // -1: none
+
+ private:
+  struct Slot {
+    std::uint32_t tag = 0;  // more of the hash: few strings are compared
+    TokenId id = -1;
+  };
+  std::size_t place_of(std::string_view spelling, std::uint32_t& tag) const;
+  const std::vector<std::string_view>& tokens_;
+  std::vector<Slot> slots_;  // open-addressed, at most half full
+};
 
 }  // namespace aorta::engine

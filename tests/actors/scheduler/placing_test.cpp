@@ -16,6 +16,15 @@ TEST_F(SchedulerTest, PlacesWhereThereIsRoom) {
   EXPECT_TRUE(balanced());
 }
 
+TEST_F(SchedulerTest, TellsAtOnceOfTheFirstExecutorThatIsReady) {
+  add_executor(e1_);
+  const auto told = taken<mesh::SchedulerBeat>(admission_);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].executors_ready, 1u);
+  add_executor(e2_);
+  EXPECT_TRUE(taken<mesh::SchedulerBeat>(admission_).empty()) << "that can wait for the beat";
+}
+
 TEST_F(SchedulerTest, NeverPlacesMoreThanTheSlots) {
   add_executor(e1_);
   for (std::uint64_t n = 1; n <= 10; ++n) submit(open_request(n));
@@ -114,6 +123,7 @@ TEST_F(SchedulerTest, DeclinedPlacementsDoNotSpin) {
 
 TEST_F(SchedulerTest, AdmissionsAreToldFiguresEachBeat) {
   add_executor(e1_);
+  out_ = {};  // what it says of its first executor
   for (std::uint64_t n = 1; n <= 6; ++n) submit(open_request(n));
   advance(100ms);
   const auto beats = taken<mesh::SchedulerBeat>(admission_);
