@@ -167,6 +167,9 @@ struct BlockName {
   auto operator<=>(const BlockName&) const = default;
 };
 
+// The names of the full blocks of `ids`, in order (engine/kv/block_name.cpp).
+std::vector<BlockName> name_blocks(std::uint64_t salt, std::span<const TokenId> ids);
+
 // KV blocks that outlive an engine, on its host (engine/kv/block_store.hpp). Called on the engine's
 // thread; neither waits for anyone.
 class BlockStore {

@@ -25,9 +25,10 @@ struct PackReply {
   std::string pack_path;
   std::uint32_t percent = 0;
   std::string error;  // not empty: it cannot be packed, and why
+  std::string kv_store_path;  // the host's store of KV blocks (engine/kv/block_store.hpp), or none
   template <class Self>
   static auto fields(Self& s) {
-    return std::tie(s.gguf_path, s.ready, s.pack_path, s.percent, s.error);
+    return std::tie(s.gguf_path, s.ready, s.pack_path, s.percent, s.error, s.kv_store_path);
   }
 };
 
