@@ -92,7 +92,7 @@ struct StepReport {
 struct EngineLoad {
   std::uint32_t slots_total = 0;  // sequences that may be started, running or waiting for blocks
   std::uint32_t slots_used = 0;
-  std::uint32_t blocks_total = 0;  // KV blocks of `block_tokens`
+  std::uint32_t blocks_total = 0;   // KV blocks of `block_tokens`
   std::uint32_t blocks_used = 0;    // held by sequences
   std::uint32_t blocks_cached = 0;  // held by nobody, kept for a prefix that may come again
   std::uint32_t waiting = 0;        // started, but their prefill has not begun
@@ -136,7 +136,7 @@ struct RunnerRow {                        // consecutive positions of one sequen
   std::uint32_t first = 0;                // position of the first id to compute
   std::uint32_t count = 0;                // how many positions
   std::span<const std::uint32_t> blocks;  // block table: position p lives in blocks[p / 16]
-  std::uint32_t samples = 0;  // choose the token after each of so many last positions
+  std::uint32_t samples = 0;              // choose the token after each of so many last positions
   std::uint32_t prompt_tokens = 0;
   std::uint32_t generated_index = 0;  // index of the first token to be chosen
   const Sampling* sampling = nullptr;

@@ -193,30 +193,34 @@ RunnerRow Batcher::row_of(const Active& active) const {
   row.first = active.computed;
   row.count = active.take;
   row.blocks = active.blocks;
-  row.sample = active.take == active.remaining();
+  row.samples = active.take == active.remaining() ? 1 : 0;
   row.prompt_tokens = sequence.prompt_tokens;
   row.generated_index = active.generated();
   row.sampling = &sequence.sampling;
-  if (active.generated() < sequence.min_tokens) row.banned = sequence.stop_ids;
+  row.stop_ids = sequence.stop_ids;
+  row.min_tokens = sequence.min_tokens;
   row.top_logprobs = sequence.top_logprobs;
   return row;
 }
 
 StepReport Batcher::apply(std::span<Choice> chosen) {
-  AORTA_CHECK(chosen.size() == rows_.size(), "the chosen tokens are not of the planned step");
   StepReport report;
+  std::size_t taken = 0;  // of what was chosen
   report.preempted = preempted_;
   for (std::size_t row = 0; row < rows_.size(); ++row) {
     Active& active = sequences_[planned_[row]];
     (active.decoding ? report.decode_tokens : report.prefill_tokens) += rows_[row].count;
     active.computed += rows_[row].count;
-    if (!rows_[row].sample) continue;
+    if (rows_[row].samples == 0) continue;
+    AORTA_CHECK(taken < chosen.size(), "the chosen tokens are not of the planned step");
+    Choice& choice = chosen[taken++];
     active.decoding = true;
     const TokenIndex index{active.generated()};
-    const Finish finish = append(active, chosen[row].id);
+    const Finish finish = append(active, choice.id);
     report.tokens.push_back(
-        {active.sequence.key, index, chosen[row].id, finish, std::move(chosen[row].logprobs)});
+        {active.sequence.key, index, choice.id, finish, std::move(choice.logprobs)});
   }
+  AORTA_CHECK(taken == chosen.size(), "the chosen tokens are not of the planned step");
   rows_.clear();  // they point into sequences, which now change
   for (const Generated& token : report.tokens) {
     if (token.finish != Finish::none) stop(token.key);

@@ -8,8 +8,10 @@ namespace {
 
 class BatchStepper final : public Stepper {
  public:
-  BatchStepper(std::unique_ptr<Runner> runner, const BatchLimits& limits)
+  BatchStepper(std::unique_ptr<Runner> runner, const BatchLimits& limits,
+               std::shared_ptr<BlockStore> store)
       : runner_(std::move(runner)),
+        store_(std::move(store)),
         info_(within(runner_->info(), limits)),
         batcher_(info_, limits) {}
 
@@ -21,7 +23,9 @@ class BatchStepper final : public Stepper {
 
   StepReport step() override {
     const std::span<const RunnerRow> rows = batcher_.plan();
-    chosen_.assign(rows.size(), Choice{});
+    std::size_t samples = 0;
+    for (const RunnerRow& row : rows) samples += row.samples;
+    chosen_.assign(samples, Choice{});
     if (!rows.empty()) runner_->run(rows, chosen_);
     return batcher_.apply(chosen_);
   }
@@ -33,6 +37,7 @@ class BatchStepper final : public Stepper {
   }
 
   std::unique_ptr<Runner> runner_;
+  std::shared_ptr<BlockStore> store_;
   EngineInfo info_;
   Batcher batcher_;
   std::vector<Choice> chosen_;
@@ -40,8 +45,9 @@ class BatchStepper final : public Stepper {
 
 }  // namespace
 
-std::unique_ptr<Stepper> make_stepper(std::unique_ptr<Runner> runner, const BatchLimits& limits) {
-  return std::make_unique<BatchStepper>(std::move(runner), limits);
+std::unique_ptr<Stepper> make_stepper(std::unique_ptr<Runner> runner, const BatchLimits& limits,
+                                      std::shared_ptr<BlockStore> store) {
+  return std::make_unique<BatchStepper>(std::move(runner), limits, std::move(store));
 }
 
 }  // namespace aorta::engine

@@ -27,6 +27,7 @@ class CrashingRunner final : public engine::Runner {
     }
     runner_->run(rows, chosen);
   }
+  std::span<std::byte> kv_block(std::uint32_t block) override { return runner_->kv_block(block); }
 
  private:
   std::unique_ptr<engine::Runner> runner_;
