@@ -118,7 +118,13 @@ class Stepper {
   // Forgets a sequence and frees its blocks at once; false when it was not here.
   virtual bool stop(const SequenceKey& key) = 0;
   virtual bool idle() const = 0;  // nothing to step
-  virtual StepReport step() = 0;
+  // Replaces what is in `report`, whose memory is used again.
+  virtual void step(StepReport& report) = 0;
+  StepReport step() {
+    StepReport report;
+    step(report);
+    return report;
+  }
 };
 
 // Limits of the batcher, from configuration.
@@ -156,6 +162,9 @@ class Runner {
   // Computes the rows in one pass; `chosen` has the rows' samples, one row's after the other's. A
   // row of several samples ends in drafts: each token is chosen as if the ids before it were final.
   virtual void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) = 0;
+  // How long the last run took, if this runner's time tells what a step of as many positions costs
+  // (and not, say, in virtual time); 0: it does not.
+  virtual std::uint32_t last_run_us() const { return 0; }
   // The memory behind a KV block, all layers, of one size for all; empty: it has none.
   virtual std::span<std::byte> kv_block(std::uint32_t block) = 0;
 };
@@ -175,6 +184,7 @@ std::vector<BlockName> name_blocks(std::uint64_t salt, std::span<const TokenId> 
 class BlockStore {
  public:
   virtual ~BlockStore() = default;
+  virtual bool may_have(const BlockName&) const { return true; }  // cheap; false: load finds none
   virtual bool load(const BlockName& name, std::span<std::byte> into) = 0;  // false: not there
   virtual void save(const BlockName& name, std::span<const std::byte> block) = 0;
 };

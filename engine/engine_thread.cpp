@@ -122,7 +122,7 @@ bool EngineThread::take_commands(EngineReport& report) {
 
 void EngineThread::take_step(EngineReport& report) {
   const TimePoint begin = now();
-  report.step = stepper_->step();
+  stepper_->step(report.step);
   step_us_ = static_cast<std::uint32_t>((now() - begin).count());
   ++steps_;
 }

@@ -11,9 +11,10 @@ class BatchStepper final : public Stepper {
   BatchStepper(std::unique_ptr<Runner> runner, const BatchLimits& limits,
                std::shared_ptr<BlockStore> store)
       : runner_(std::move(runner)),
-        store_(std::move(store)),
         info_(within(runner_->info(), limits)),
-        batcher_(info_, limits) {}
+        batcher_(info_, limits, kv_options(std::move(store))) {
+    chosen_.reserve(std::size_t{limits.step_tokens});
+  }
 
   const EngineInfo& info() const override { return info_; }
   EngineLoad load() const override { return batcher_.load(); }
@@ -21,13 +22,17 @@ class BatchStepper final : public Stepper {
   bool stop(const SequenceKey& key) override { return batcher_.stop(key); }
   bool idle() const override { return batcher_.idle(); }
 
-  StepReport step() override {
+  using Stepper::step;
+  void step(StepReport& report) override {
     const std::span<const RunnerRow> rows = batcher_.plan();
     std::size_t samples = 0;
     for (const RunnerRow& row : rows) samples += row.samples;
     chosen_.assign(samples, Choice{});
-    if (!rows.empty()) runner_->run(rows, chosen_);
-    return batcher_.apply(chosen_);
+    if (!rows.empty()) {
+      runner_->run(rows, chosen_);
+      batcher_.ran_for(runner_->last_run_us());
+    }
+    batcher_.apply(chosen_, report);
   }
 
  private:
@@ -36,8 +41,16 @@ class BatchStepper final : public Stepper {
     return info;
   }
 
+  KvOptions kv_options(std::shared_ptr<BlockStore> store) {
+    KvOptions options;
+    options.store = std::move(store);
+    options.memory = [runner = runner_.get()](std::uint32_t block) {
+      return runner->kv_block(block);
+    };
+    return options;
+  }
+
   std::unique_ptr<Runner> runner_;
-  std::shared_ptr<BlockStore> store_;
   EngineInfo info_;
   Batcher batcher_;
   std::vector<Choice> chosen_;

@@ -1,6 +1,7 @@
 // The Runner over a llama model on the CPU: rows of the batcher to spans of the model, logits to
 // tokens.
 #include <algorithm>
+#include <chrono>
 
 #include "engine/batch/logprobs.hpp"
 #include "engine/batch/sample_place.hpp"
@@ -25,6 +26,20 @@ class CpuRunner final : public Runner {
   const EngineInfo& info() const override { return info_; }
 
   void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
+    const auto begin = std::chrono::steady_clock::now();
+    compute(rows, chosen);
+    const auto took = std::chrono::steady_clock::now() - begin;
+    last_run_us_ = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  }
+  std::uint32_t last_run_us() const override { return last_run_us_; }
+
+  std::span<std::byte> kv_block(std::uint32_t block) override {
+    return backend_.block_memory(block);
+  }
+
+ private:
+  void compute(std::span<const RunnerRow> rows, std::span<Choice> chosen) {
     gather(rows);
     AORTA_CHECK(chosen.size() == sampled_.size(), "a place for each token to be chosen");
     if (ids_.empty()) return;
@@ -35,11 +50,6 @@ class CpuRunner final : public Runner {
     pool_->run([&](std::uint32_t thread) { choose(rows, logits, thread, pool_->size(), chosen); });
   }
 
-  std::span<std::byte> kv_block(std::uint32_t block) override {
-    return backend_.block_memory(block);
-  }
-
- private:
   // Chooses every `stride`-th of the step's tokens, the first of them `from`.
   void choose(std::span<const RunnerRow> rows, std::span<const float> logits, std::size_t from,
               std::size_t stride, std::span<Choice> chosen) const {
@@ -88,6 +98,7 @@ class CpuRunner final : public Runner {
   std::vector<RowSpan> spans_;
   std::vector<std::uint32_t> wanted_;  // positions of the step whose logits are needed
   std::vector<Sampled> sampled_;       // what is chosen from them
+  std::uint32_t last_run_us_ = 0;
 };
 
 }  // namespace

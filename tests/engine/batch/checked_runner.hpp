@@ -21,7 +21,7 @@ class CheckedRunner final : public Runner {
 
   void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
     std::uint32_t positions = 0;
-    std::set<std::uint32_t> held;
+    std::set<std::uint32_t> written;
     for (const RunnerRow& row : rows) {
       positions += row.count;
       ASSERT_GT(row.count, 0u);
@@ -34,10 +34,15 @@ class CheckedRunner final : public Runner {
       ASSERT_GE(row.blocks.size() * block_tokens, row.first + row.count);
       ASSERT_LT(row.blocks.size() * block_tokens, row.first + row.count + block_tokens)
           << "blocks are taken before their tokens come";
-      for (const std::uint32_t block : row.blocks) {
-        ASSERT_TRUE(held.insert(block).second) << "block " << block << " is held twice";
+      for (std::size_t at = row.first / block_tokens; at < row.blocks.size(); ++at) {
+        ASSERT_TRUE(written.insert(row.blocks[at]).second) << "two write " << row.blocks[at];
       }
       check(row);
+    }
+    for (const RunnerRow& row : rows) {
+      for (std::size_t at = 0; at < row.first / block_tokens; ++at) {
+        ASSERT_FALSE(written.contains(row.blocks[at])) << "one writes what another reads";
+      }
     }
     ASSERT_LE(positions, limits_.step_tokens);
     ASSERT_LE(rows.size(), limits_.slots);

@@ -69,10 +69,10 @@ class GatedStepper final : public Stepper {
   Result<void> start(Sequence s) override { return inner_->start(std::move(s)); }
   bool stop(const SequenceKey& key) override { return inner_->stop(key); }
   bool idle() const override { return inner_->idle(); }
-  StepReport step() override {
+  void step(StepReport& report) override {
     entered.release();
     may_leave.acquire();
-    return inner_->step();
+    inner_->step(report);
   }
   Semaphore entered, may_leave;
 
@@ -87,7 +87,7 @@ class ThrowingStepper final : public Stepper {
   Result<void> start(Sequence) override { return {}; }
   bool stop(const SequenceKey&) override { return false; }
   bool idle() const override { return false; }
-  StepReport step() override { throw std::runtime_error("a kernel failed"); }
+  void step(StepReport&) override { throw std::runtime_error("a kernel failed"); }
 
  private:
   EngineInfo info_;
