@@ -86,6 +86,12 @@ struct StepReport {
   std::uint32_t preempted = 0;       // sequences sent back to waiting for want of blocks
   std::uint32_t drafted = 0;         // positions computed for tokens that were guessed
   std::uint32_t drafts_kept = 0;     // of them, those that were chosen
+
+  void clear() {  // keeps its memory
+    tokens.clear();
+    begun.clear();
+    prefill_tokens = decode_tokens = preempted = drafted = drafts_kept = 0;
+  }
 };
 
 // Figures a scheduler places by; all as of the last finished step.

@@ -54,6 +54,7 @@ EngineThread::EngineThread(std::unique_ptr<Stepper> stepper, const EngineThreadO
       idle_load_(stepper_->load()),
       commands_(options.commands),
       reports_(options.reports),
+      spent_(options.reports),
       bell_(std::make_unique<Bell>()),
       thread_([this] { run(); }) {}
 
@@ -88,7 +89,9 @@ void EngineThread::run() try {
   ::pthread_setname_np(::pthread_self(), "engine");
   std::fesetenv(FE_DFL_ENV);  // rounding and denormals as IEEE has them, whatever the owner's are
   while (!closing()) {
-    EngineReport report;
+    EngineReport report = spent_.pop().value_or(EngineReport{});
+    report.step.clear();
+    report.refused.clear();
     bool worth_telling = take_commands(report);
     if (!stepper_->idle()) {
       take_step(report);

@@ -279,6 +279,7 @@ void Batcher::guess() {
     const std::uint32_t length = active.length();
     std::vector<TokenId>& ids = active.sequence.ids;
     std::uint32_t drafts = guess_next(ids, guessable(active));
+    active.guess = drafts > 0 ? ids[length] : -1;
     drafts = budget.take(active.record.rate(), drafts);
     if (!kv_.grow(active.kv, blocks_for(length + drafts))) {
       drafts = static_cast<std::uint32_t>(active.kv.blocks.size()) * block_tokens - length;
@@ -316,9 +317,9 @@ RunnerRow Batcher::row_of(const Active& active) const {
 void Batcher::ran_for(std::uint32_t us) { costs_.measured(positions_, us); }
 
 void Batcher::apply(std::span<Choice> chosen, StepReport& report) {
-  report.tokens.clear();
+  report.clear();
+  report.tokens.reserve(std::min(limits_.step_tokens, limits_.slots * (1 + limits_.draft_tokens)));
   report.begun.assign(begun_.begin(), begun_.end());
-  report.prefill_tokens = report.decode_tokens = report.drafted = report.drafts_kept = 0;
   report.preempted = preempted_;
   for (std::size_t row = 0; row < rows_.size(); ++row) {
     const std::uint32_t samples = rows_[row].samples;
@@ -359,7 +360,11 @@ void Batcher::apply(Active& active, std::span<Choice> chosen, StepReport& report
     const auto drafted = static_cast<std::uint32_t>(guesses_.size());
     report.drafted += drafted;
     report.drafts_kept += kept;
-    active.record.add(std::min(drafted, kept + 1), kept);
+    if (drafted > 0) {
+      active.record.add(std::min(drafted, kept + 1), kept);
+    } else if (active.guess >= 0) {  // not computed, but whether it held is known all the same
+      active.record.add(1, chosen.front().id == active.guess);
+    }
   }
   if (!chosen.empty()) active.decoding = true;
   kv_.name(active.kv, active.sequence.cache_salt, ids);

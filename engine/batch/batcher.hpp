@@ -51,6 +51,7 @@ class Batcher {
     bool fetching = false;       // more of its KV may be in the store: it waits a step for that
     std::uint32_t take = 0;      // positions of the planned step, guesses not counted
     std::uint32_t drafts = 0;    // guesses of the planned step
+    TokenId guess = -1;          // the first of them, or what it would have been; -1: none
 
     std::uint32_t length() const {
       return static_cast<std::uint32_t>(sequence.ids.size()) - drafts;

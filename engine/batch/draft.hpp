@@ -15,8 +15,7 @@ namespace aorta::engine {
 // three ids, or of its last two. Returns how many.
 std::uint32_t guess_next(std::vector<TokenId>& ids, std::uint32_t most);
 
-// How often a sequence's guesses held lately. Forgets as the sequence goes on, so that one that was
-// bad at guessing tries again.
+// How often a sequence's guesses held lately, also those that were not worth computing.
 class DraftRecord {
  public:
   double rate() const { return (kept_ + 1) / (tried_ + 2); }

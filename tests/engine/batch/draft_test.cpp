@@ -124,6 +124,14 @@ TEST(Speculation, KeepsToTheStepAndThePool) {
   EXPECT_GT(run_all(options, limits, all).kept, 0u);
 }
 
+// Fifteen rows are too many to guess blindly, but not once it is known how well it goes.
+TEST(Speculation, LearnsInACrowdWithoutComputing) {
+  std::vector<Sequence> all;
+  for (std::uint64_t n = 1; n <= 16; ++n) all.push_back(monotonous(n, 100));
+  const Outcome outcome = run_all({}, {.slots = 16}, all);
+  EXPECT_GT(outcome.kept, 300u);
+}
+
 TEST(Speculation, RandomAnswersAreNotGuessedAtForLong) {
   const Outcome random = run_all({}, {}, {make_sequence(2, 500, 400)});
   EXPECT_LT(random.drafted, 40u);

@@ -152,6 +152,21 @@ TEST(EngineThread, AStopWhileIdleIsAnsweredToo) {
   EXPECT_EQ(owner.next().steps, 0u);
 }
 
+TEST(EngineThread, AReportThatWasGivenBackIsNotToldAgain) {
+  Owner owner(fake(), {.commands = 4, .reports = 1});
+  ASSERT_TRUE(owner.engine.start(make_sequence(1, 5, 1)));
+  EngineReport report = owner.next();
+  ASSERT_EQ(report.step.tokens.size(), 1u);
+  for (int round = 0; round < 3; ++round) {
+    owner.engine.give_back(std::move(report));
+    ASSERT_TRUE(owner.engine.stop(key_of(1)));
+    report = owner.next();
+    EXPECT_TRUE(report.step.tokens.empty());
+    EXPECT_TRUE(report.step.begun.empty());
+    EXPECT_EQ(report.step.prefill_tokens, 0u);
+  }
+}
+
 TEST(EngineThread, AFullRingOfCommandsRefuses) {
   auto gated = std::make_unique<GatedStepper>();
   GatedStepper& gate = *gated;
