@@ -16,7 +16,6 @@ constexpr std::uint32_t fetches_per_step = 32;
 
 // A step with prefill may last so many times what it would if all in it decoded.
 constexpr double longer_by_prefill = 1.8;
-constexpr std::uint32_t least_prefill = block_tokens;
 
 bool contains(const std::vector<TokenId>& ids, TokenId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
@@ -239,7 +238,7 @@ std::uint32_t Batcher::prefill_budget(std::uint32_t decoding, std::uint32_t pref
   if (decoding == 0 || prefilling == 0 || !costs_.known()) return all;
   const double longest = longer_by_prefill * costs_.of(decoding + prefilling);
   const std::uint32_t within = costs_.most_within(longest);
-  return std::min(all, std::max(least_prefill, within - std::min(within, decoding)));
+  return std::min(all, std::max(1u, within - std::min(within, decoding)));
 }
 
 // Oldest first, so that whoever must give blocks up has none of this step's yet.

@@ -8,8 +8,8 @@ namespace {
 constexpr double weights_in_positions =
     16;  // what reading the weights costs, before it is measured
 constexpr std::uint32_t single_buckets = 8;  // up to here one for each number of positions
-constexpr double running = 1.0 / 8;          // how much the newest counts
-constexpr double outlier = 4;
+constexpr double running = 1.0 / 4;          // how much the newest counts
+constexpr double outlier = 2;
 
 double guess(double positions) { return weights_in_positions + positions; }
 
