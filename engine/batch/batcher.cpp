@@ -15,7 +15,7 @@ std::uint32_t blocks_for(std::uint32_t positions) {
 constexpr std::uint32_t fetches_per_step = 32;
 
 // A step with prefill may last so many times what it would if all in it decoded.
-constexpr double longer_by_prefill = 1.8;
+constexpr double longer_by_prefill = 1.7;
 
 bool contains(const std::vector<TokenId>& ids, TokenId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
@@ -40,7 +40,8 @@ Batcher::Batcher(const EngineInfo& info, const BatchLimits& limits, KvOptions kv
     : info_(info),
       limits_(limits),
       kv_(with(limits, std::move(kv))),
-      costs_(std::max(limits.step_tokens, 1u)) {
+      decode_costs_(std::max(limits.step_tokens, 1u)),
+      mixed_costs_(std::max(limits.step_tokens, 1u)) {
   AORTA_CHECK(info.context_tokens == context_within(info.context_tokens, limits.blocks),
               "the context is larger than the pool of KV blocks");
   AORTA_CHECK(limits.slots > 0 && limits.step_tokens > 0, "a batcher without room for anyone");
@@ -235,9 +236,10 @@ void Batcher::divide_budget() {
 // All of the step while nobody waits for the next token, or nothing is known of its cost.
 std::uint32_t Batcher::prefill_budget(std::uint32_t decoding, std::uint32_t prefilling) const {
   const std::uint32_t all = limits_.step_tokens - decoding;
-  if (decoding == 0 || prefilling == 0 || !costs_.known()) return all;
-  const double longest = longer_by_prefill * costs_.of(decoding + prefilling);
-  const std::uint32_t within = costs_.most_within(longest);
+  if (decoding == 0 || prefilling == 0 || !decode_costs_.known()) return all;
+  const double longest = longer_by_prefill * decode_costs_.of(decoding + prefilling);
+  const StepCosts& costs = mixed_costs_.known() ? mixed_costs_ : decode_costs_;
+  const std::uint32_t within = costs.most_within(longest);
   return std::min(all, std::max(1u, within - std::min(within, decoding)));
 }
 
@@ -266,12 +268,15 @@ void Batcher::send_back_youngest() {
 // With what the step has left. Nobody is sent back for a guess.
 void Batcher::guess() {
   std::uint32_t tokens = 0;
+  mixed_ = false;
   for (std::size_t i = 0; i < admitted_; ++i) {
     positions_ += sequences_[i].take;
     tokens += sequences_[i].decoding;
+    mixed_ = mixed_ || (!sequences_[i].decoding && sequences_[i].take > 0);
   }
   if (limits_.draft_tokens == 0) return;
-  DraftBudget budget(costs_, positions_, tokens, limits_.step_tokens);
+  DraftBudget budget(mixed_ ? mixed_costs_ : decode_costs_, positions_, tokens,
+                     limits_.step_tokens);
   for (std::size_t i = 0; i < admitted_; ++i) {
     Active& active = sequences_[i];
     if (!active.decoding) continue;
@@ -313,7 +318,9 @@ RunnerRow Batcher::row_of(const Active& active) const {
   return row;
 }
 
-void Batcher::ran_for(std::uint32_t us) { costs_.measured(positions_, us); }
+void Batcher::ran_for(std::uint32_t us) {
+  (mixed_ ? mixed_costs_ : decode_costs_).measured(positions_, us);
+}
 
 void Batcher::apply(std::span<Choice> chosen, StepReport& report) {
   report.clear();

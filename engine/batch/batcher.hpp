@@ -79,7 +79,8 @@ class Batcher {
   EngineInfo info_;
   BatchLimits limits_;
   KvCache kv_;
-  StepCosts costs_;
+  StepCosts decode_costs_;  // of steps in which nobody's prompt is computed
+  StepCosts mixed_costs_;   // of the others, whose positions are others: the head, the context
   std::vector<Active> sequences_;  // in start order
   std::size_t admitted_ = 0;       // how many of them, from the front, may hold blocks
 
@@ -92,6 +93,7 @@ class Batcher {
   std::vector<TokenId> guesses_;  // of the sequence that is applied
   std::uint32_t preempted_ = 0;
   std::uint32_t positions_ = 0;
+  bool mixed_ = false;  // some prompt is computed
 };
 
 }  // namespace aorta::engine
