@@ -38,7 +38,7 @@ bool KvCache::may_fetch(const SequenceKv& kv, std::uint32_t most) const {
 
 bool KvCache::fetch(SequenceKv& kv, std::uint32_t most) {
   if (!may_fetch(kv, most)) return false;
-  const auto block = take();
+  const auto block = tree_.take();
   if (!block) return false;
   const BlockName& name = kv.names[kv.shared];
   if (!options_.store->load(name, options_.memory(*block))) {
@@ -61,7 +61,7 @@ std::uint32_t KvCache::held_by_others(const SequenceKv& kv, std::uint32_t most) 
 
 bool KvCache::grow(SequenceKv& kv, std::uint32_t blocks) {
   while (kv.blocks.size() < blocks) {
-    const auto block = take();
+    const auto block = tree_.take();
     if (!block) return false;
     kv.blocks.push_back(*block);
   }
@@ -96,11 +96,6 @@ void KvCache::save_some(std::uint32_t most) {
     save(to_save_.back());
     --most;
   }
-}
-
-std::optional<std::uint32_t> KvCache::take() {
-  if (const auto victim = tree_.next_victim()) save(*victim);
-  return tree_.take();
 }
 
 void KvCache::save(std::uint32_t block) {

@@ -50,7 +50,7 @@ class KvCache {
   void shrink(SequenceKv& kv, std::uint32_t blocks);
   // Says that the first `positions` are computed and final: their full blocks are shared from now.
   void computed(SequenceKv& kv, std::uint32_t positions);
-  // Saves what was not saved yet, and lets all go.
+  // Saves what was not saved yet, and lets all go: what is kept for nobody is saved.
   void release(SequenceKv& kv);
 
   // Saves at most so many of the blocks filled last.
@@ -62,7 +62,6 @@ class KvCache {
   std::uint32_t available() const { return tree_.available(); }
 
  private:
-  std::optional<std::uint32_t> take();
   void save(std::uint32_t block);
 
   KvOptions options_;

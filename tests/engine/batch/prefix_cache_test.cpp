@@ -162,11 +162,26 @@ TEST(PrefixCache, ALongPromptIsFetchedBesideTheOthersTokens) {
 
 TEST(PrefixCache, WhatIsStoppedIsSaved) {
   const auto store = std::make_shared<MemoryStore>();
-  const auto engine = stepper({}, store);
+  const auto engine = stepper({.draft_tokens = 0}, store);
   for (std::uint64_t n = 1; n <= 4; ++n) ASSERT_TRUE(engine->start(like(n, n, 60, 400)));
-  for (int steps = 0; steps < 30; ++steps) engine->step();
+  for (int steps = 0; steps < 5; ++steps)
+    engine->step();  // each fills its fourth block in the last
+  EXPECT_LT(store->blocks.size(), 16u) << "one a step, so that no step is late";
   for (std::uint64_t n = 1; n <= 4; ++n) ASSERT_TRUE(engine->stop(key_of(n)));
-  EXPECT_GE(store->blocks.size(), 4u * ((60 + 28) / 16));
+  EXPECT_EQ(store->blocks.size(), 16u);
+  EXPECT_EQ(store->saved_twice, 0u);
+}
+
+// An engine that comes back to the same names saves nothing it has fetched or saved.
+TEST(PrefixCache, WhatIsEvictedIsSavedOnce) {
+  const auto store = std::make_shared<MemoryStore>();
+  const auto engine = stepper({.slots = 4, .step_tokens = 64, .blocks = 12}, store);
+  for (std::uint64_t n = 1; n <= 6; ++n) run_out(*engine, {like(n, n, 100, 30)});
+  EXPECT_EQ(store->saves, 6u * (129 / 16));
+  const std::uint32_t loads = store->loads;
+  EXPECT_EQ(run_out(*engine, {like(1, 9, 100, 30)}).prefilled, 4u) << "from the store";
+  EXPECT_GT(store->loads, loads);
+  EXPECT_EQ(store->saved_twice, 0u);
 }
 
 }  // namespace
