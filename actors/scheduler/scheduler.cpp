@@ -49,7 +49,7 @@ void Scheduler::receive(const mesh::Sender& from, const mesh::Message& message, 
     return finish_turn(now, out);
   }
   std::visit(Overloaded{
-                 [&](const mesh::Submit& m) { on_open(from, m.open, true, now, out); },
+                 [&](const mesh::Submit& m) { on_submit(from, m, now, out); },
                  [&](const mesh::Closed& m) { on_closed(from, m, now); },
                  [&](const mesh::AdmissionBeat& m) { on_admission_beat(from, m, now, out); },
                  [&](const mesh::ExecutorBeat& m) { on_executor_beat(from, m, now, out); },
@@ -100,6 +100,15 @@ void Scheduler::on_hello(const mesh::Hello& hello, TimePoint now, mesh::Outbox& 
   out.send(hello.self, members_.message());
 }
 
+// A beat that came in its place tells the same but for the prefix: then no cache is thought of.
+void Scheduler::on_submit(const mesh::PeerId& from, const mesh::Submit& submit, TimePoint now,
+                          mesh::Outbox& out) {
+  on_open(from, submit.open, true, now, out);
+  Request* request = find(submit.open.key.request);
+  if (request == nullptr || request->key != submit.open.key || request->admission != from) return;
+  request->need.prefix = submit.prefix;
+}
+
 void Scheduler::on_closed(const mesh::PeerId& from, const mesh::Closed& closed, TimePoint now) {
   Request* request = find(closed.request);
   if (request == nullptr || request->admission.name != from.name) return;
@@ -148,8 +157,8 @@ void Scheduler::member_gone(const mesh::PeerId& member, LostReason reason, bool 
 }
 
 // Whom a crash counts against: what was on board, that is, what its beats have named, or what was
-// placed there while they still came. If one of these is suspected of an earlier crash and has brought
-// no token since, it was that one and no neighbour.
+// placed there while they still came. If one of these is suspected of an earlier crash and has
+// brought no token since, it was that one and no neighbour.
 std::set<mesh::RequestKey> Scheduler::blamed(const Executor& executor) {
   const TimePoint beats_end = executor.beat_at + options_.beat_every * options_.reconcile_beats;
   std::set<mesh::RequestKey> aboard, suspects;
