@@ -114,8 +114,8 @@ Result<void> Composition::add_admission(mesh::Hello hello, std::vector<std::stri
   fronts.http.max_connections = allow_connections(fronts.http.max_connections);
   admission_ = std::make_unique<AdmissionService>(host_, std::move(core), binds, fronts);
   if (config_.journal.sync == "none") return {};
-  // Who opens the journal takes it from whoever has it: only one that has its sockets may. Nobody is
-  // heard on them before begin().
+  // Who opens the journal takes it from whoever has it: only one that has its sockets may. Nobody
+  // is heard on them before begin().
   auto journal = read_journal(journal_at);
   if (!journal) return journal.error();
   admission_->keep_journal(journal_at, std::move(*journal));
@@ -165,7 +165,7 @@ Result<void> Composition::add(ServiceKind kind, const std::string& name, Incarna
             host_,
             std::make_unique<cache::Cache>(self, cache_options(config_, reach_),
                                            cache::find_packs(folder)),
-            binds, folder));
+            binds, cache::CacheFiles{folder, kv_store_path(config_), config_.cache.kv_bytes}));
         return {};
       }
       case ServiceKind::monitor:
