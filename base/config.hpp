@@ -48,6 +48,7 @@ struct Config {
     std::uint32_t hold_ms = 10'000;
     std::uint32_t urgent_share_percent = 50;
     std::uint32_t blind_requests = 64;
+    std::uint32_t prefix_blocks = 512;
     std::uint32_t lease_ms = 5'000;
     std::uint32_t waiting_ms = 1'000;
     std::uint32_t poison_crashes = 3;
@@ -114,6 +115,7 @@ struct Config {
     std::uint32_t stall_most_ms = 16'000;
     std::uint32_t stall_calm_ms = 60'000;
     std::uint32_t assumed_prefill_per_second = 1000;
+    std::uint32_t remember_prefixes = 65'536;
   } scheduler;
   struct Executor {
     std::uint32_t resend_ms = 500;
@@ -131,6 +133,8 @@ struct Config {
     std::uint32_t slots = 16;
     std::uint32_t step_tokens = 256;
     std::uint32_t blocks = 2048;
+    bool prefix_cache = true;
+    std::uint32_t draft_tokens = 4;
     std::uint32_t fake_step_us = 0;
     std::uint32_t fake_context_tokens = 8192;
     std::uint32_t fake_stop_one_in = 0;
@@ -155,6 +159,8 @@ struct Config {
   struct Cache {
     std::string folder;
     std::uint64_t max_bytes = 64ull << 30;
+    std::string kv_folder = "/dev/shm";
+    std::uint64_t kv_bytes = 256ull << 20;
   } cache;
   struct Drain {
     std::uint32_t drain_s = 30;

@@ -94,6 +94,10 @@ std::vector<Setting> make_settings() {
              "Share of all slots that urgent requests may take together."),
       number(SETTING(admission.blind_requests), 0, 1e6,
              "Requests accepted while the scheduler's figures are more than 1 s old."),
+      number(
+          SETTING(admission.prefix_blocks), 0, 65'536,
+          "Blocks of 16 tokens, from a request's first on, by whose names the scheduler finds the "
+          "executor that has them cached; 0: none."),
       number(SETTING(admission.lease_ms), 200, 60'000,
              "An executor may go on with a request so long without hearing from admission."),
       number(SETTING(admission.waiting_ms), 10, 60'000,
@@ -213,6 +217,10 @@ std::vector<Setting> make_settings() {
              "It falls by half when the executor has not been stalled for so long."),
       number(SETTING(scheduler.assumed_prefill_per_second), 1, 1e9,
              "Prompt tokens per second taken for an executor that has not measured its own."),
+      number(
+          SETTING(scheduler.remember_prefixes), 0, 1e7,
+          "Blocks remembered of an executor, those placed last, up to as many as it has; about 100 "
+          "bytes each. 0: requests are placed without a thought of caches."),
 
       number(SETTING(executor.resend_ms), 10, 60'000,
              "Tokens that are not acknowledged are sent again after so long."),
@@ -241,6 +249,13 @@ std::vector<Setting> make_settings() {
              "Token positions of one step: decodes and prefill chunks together."),
       number(SETTING(engine.blocks), 1, 1e7,
              "KV blocks of 16 positions in an executor's pool; taken as tokens come."),
+      flag(SETTING(engine.prefix_cache),
+           "Keep the KV of full blocks that no request holds, for prompts of the same tenant that "
+           "begin alike; no bit of an answer changes."),
+      number(
+          SETTING(engine.draft_tokens), 0, 64,
+          "Tokens guessed ahead from a request's own ids and verified in one step, at most; no bit "
+          "of an answer changes. 0: none."),
       number(SETTING(engine.fake_step_us), 0, 10'000'000, "The fake model's time for a step."),
       number(SETTING(engine.fake_context_tokens), 16, 1e6, "The fake model's context."),
       number(SETTING(engine.fake_stop_one_in), 0, 1e6,
@@ -280,6 +295,13 @@ std::vector<Setting> make_settings() {
            "Where packed weights lie; empty: ${XDG_CACHE_HOME:-~/.cache}/aorta/packs."),
       number(SETTING(cache.max_bytes), MiB, 1024 * TiB,
              "Bytes of packed weights to keep; those that nobody uses go first."),
+      text(SETTING(cache.kv_folder),
+           "Where the file lies in which this host's executors share KV blocks: a folder in "
+           "memory."),
+      number(
+          SETTING(cache.kv_bytes), 0, 16 * TiB,
+          "Its bytes at most, taken as they are needed; 0: there is none, and blocks go with their "
+          "executor."),
 
       number(SETTING(drain.drain_s), 0, 3600,
              "How long SIGTERM lets running requests finish or be handed over."),

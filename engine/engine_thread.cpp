@@ -54,6 +54,7 @@ EngineThread::EngineThread(std::unique_ptr<Stepper> stepper, const EngineThreadO
       idle_load_(stepper_->load()),
       commands_(options.commands),
       reports_(options.reports),
+      spent_(options.reports),
       bell_(std::make_unique<Bell>()),
       thread_([this] { run(); }) {}
 
@@ -88,7 +89,9 @@ void EngineThread::run() try {
   ::pthread_setname_np(::pthread_self(), "engine");
   std::fesetenv(FE_DFL_ENV);  // rounding and denormals as IEEE has them, whatever the owner's are
   while (!closing()) {
-    EngineReport report;
+    EngineReport report = spent_.pop().value_or(EngineReport{});
+    report.step.clear();
+    report.refused.clear();
     bool worth_telling = take_commands(report);
     if (!stepper_->idle()) {
       take_step(report);
@@ -122,7 +125,7 @@ bool EngineThread::take_commands(EngineReport& report) {
 
 void EngineThread::take_step(EngineReport& report) {
   const TimePoint begin = now();
-  report.step = stepper_->step();
+  stepper_->step(report.step);
   step_us_ = static_cast<std::uint32_t>((now() - begin).count());
   ++steps_;
 }

@@ -56,6 +56,8 @@ class EngineThread {
   bool stop(const SequenceKey& key);
   // The next report, in order, none lost.
   std::optional<EngineReport> report();
+  // A report that was read, so that its memory is used for a later one; not necessary.
+  void give_back(EngineReport&& report) { spent_.push(std::move(report)); }
 
  private:
   struct Command {
@@ -76,7 +78,7 @@ class EngineThread {
   EngineInfo info_;
   EngineLoad idle_load_;
   Ring<Command> commands_;
-  Ring<EngineReport> reports_;
+  Ring<EngineReport> reports_, spent_;
   std::unique_ptr<Bell> bell_;             // rung when the engine's thread has a reason to look
   std::atomic<bool> room_wanted_ = false;  // it sleeps until a report is taken
   std::atomic<bool> closing_ = false;

@@ -166,7 +166,7 @@ Result<void> Composition::add(ServiceKind kind, const std::string& name, Incarna
             host_,
             std::make_unique<cache::Cache>(self, cache_options(config_, reach_),
                                            cache::find_packs(folder)),
-            binds, folder));
+            binds, cache::CacheFiles{folder, kv_store_path(config_), config_.cache.kv_bytes}));
         return {};
       }
       case ServiceKind::monitor:

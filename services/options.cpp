@@ -58,6 +58,7 @@ admission::AdmissionOptions admission_options(const Config& config, Reach reach)
   options.blind_requests = from.blind_requests;
   options.journal = config.journal.sync != "none";
   options.journal_wait_ms = config.journal.wait_ms;
+  options.prefix_blocks = config.engine.prefix_cache ? from.prefix_blocks : 0;
   options.lease_ms = from.lease_ms;
   options.beat_every_ms = config.mesh.beat_ms;
   options.report_every_ms = config.monitor.report_ms;
@@ -141,6 +142,7 @@ scheduler::SchedulerOptions scheduler_options(const Config& config, Reach reach)
   options.executors.stall_calm = milliseconds(from.stall_calm_ms);
   options.executors.step_tokens = config.engine.step_tokens;
   options.executors.assumed_prefill_per_second = from.assumed_prefill_per_second;
+  options.executors.remember_prefixes = from.remember_prefixes;
   return options;
 }
 
@@ -199,7 +201,11 @@ Result<executor::EngineOptions> engine_options(const Config& config) {
   options.model.blocks = from.blocks;
   options.model.step_tokens = from.step_tokens;
   options.pack_folder = pack_folder(config);
-  options.limits = {.slots = from.slots, .step_tokens = from.step_tokens, .blocks = from.blocks};
+  options.limits = {.slots = from.slots,
+                    .step_tokens = from.step_tokens,
+                    .blocks = from.blocks,
+                    .prefix_cache = from.prefix_cache,
+                    .draft_tokens = from.draft_tokens};
   return options;
 }
 
@@ -208,6 +214,7 @@ cache::CacheOptions cache_options(const Config& config, Reach reach) {
   options.attendance = attendance(config, reach);
   options.peering = peering(config);
   options.max_bytes = config.cache.max_bytes;
+  options.shares_blocks = config.cache.kv_bytes > 0;
   return options;
 }
 

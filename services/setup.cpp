@@ -11,6 +11,7 @@
 #include <random>
 
 #include "base/cores.hpp"
+#include "base/ids.hpp"
 #include "engine/model/model_tools.hpp"
 #include "engine/text/text_model.hpp"
 
@@ -116,6 +117,14 @@ std::string log_folder(const Config& config) { return state_folder(config) + "/l
 
 std::string pack_folder(const Config& config) {
   return config.cache.folder.empty() ? cache_home() + "/packs" : config.cache.folder;
+}
+
+// Two meshes of a user have two files, and a mesh that starts again has the same one.
+std::string kv_store_path(const Config& config) {
+  const std::string state = state_folder(config);
+  return fmt::format("{}/aorta-{}-{}-{:08x}-kv", config.cache.kv_folder, ::getuid(),
+                     fs::path(state).filename().string(),
+                     static_cast<std::uint32_t>(stable_hash(state)));
 }
 
 std::string journal_folder(const Config& config) {

@@ -42,6 +42,7 @@ Result<void> check_model(const Model& model);
 std::string state_folder(const Config& config);
 std::string log_folder(const Config& config);
 std::string pack_folder(const Config& config);
+std::string kv_store_path(const Config& config);  // the file in which executors share KV blocks
 std::string journal_folder(const Config& config);
 // Makes a folder and its parents, for this user alone (0700). Errors: io.
 Result<void> make_private_folder(const std::string& path);

@@ -155,7 +155,7 @@ class Admission final : public mesh::Service {
   // What the journal was asked to write.
   struct Asked {
     RequestId request;
-    TimePoint at;  // when it was asked
+    TimePoint at;                // when it was asked
     std::optional<Return> back;  // else to be accepted
     bool wanted = true;          // somebody waits for it
   };
@@ -224,6 +224,7 @@ class Admission final : public mesh::Service {
   bool connected(const mesh::PeerId& executor) const;
   bool crashed_too_often(Request& request, const mesh::Lost& lost) const;
   static bool cut_again(const Request& request, mesh::TokenReceiver::Accepted& accepted);
+  void note_cached(Request& request, const mesh::TokenRun& run);
   void note_latency(Request& request, std::size_t tokens, TimePoint now);
 
   inline static const mesh::PeerId scheduler{"scheduler", {}};  // we dialled them: any incarnation

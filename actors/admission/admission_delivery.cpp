@@ -132,17 +132,14 @@ void Admission::forget(const Request& request, const Outcome& unread) {
 
 void Admission::emit_accepted(ConnectionId connection, const Request& first) {
   emit(connection, Accepted{first.id, first.model, first.sampling.seed, first.choices,
-                            first.ledger.usage().prompt_tokens, first.chat,
-                            life_of(first.epoch)});
+                            first.ledger.usage().prompt_tokens, first.chat, life_of(first.epoch)});
 }
 
 void Admission::emit_ending(ConnectionId connection, const Request& request) {
   const Outcome& outcome =
       request.dormant() ? request.ended_before->outcome : *request.ledger.outcome();
   if (outcome.failed()) return emit_failed(connection, request, outcome);
-  Usage usage = request.ledger.usage();
-  if (request.dormant()) usage.completion_tokens = request.ended_before->tokens.value;
-  emit(connection, Done{request.public_id(), outcome.finish_reason, usage,
+  emit(connection, Done{request.public_id(), outcome.finish_reason, request.usage(),
                         epochs_of(request.epoch), request.same_numerics, request.choice()});
 }
 

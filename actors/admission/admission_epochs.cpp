@@ -14,7 +14,7 @@ bool Admission::connected(const mesh::PeerId& executor) const {
 }
 
 void Admission::submit(const Request& request, TimePoint now, mesh::Outbox& out) {
-  out.send(scheduler, mesh::Submit{request.open(now)});
+  out.send(scheduler, mesh::Submit{request.open(now), request.prefix(options_.prefix_blocks)});
 }
 
 void Admission::send_closed(const Request& request, mesh::Outbox& out) {
@@ -168,8 +168,7 @@ void Admission::on_run(Request& request, const mesh::TokenRun& run, const std::s
                        TimePoint now, mesh::Outbox& out) {
   Placed& placed = *request.placed();
   Ledger& ledger = request.ledger;
-  const bool other_numerics =
-      !request.numerics_id.empty() && numerics_id != request.numerics_id;
+  const bool other_numerics = !request.numerics_id.empty() && numerics_id != request.numerics_id;
   if (other_numerics && request.determinism == mesh::Determinism::strict) {
     return lose(request, LostReason::refused, now, out);
   }
@@ -201,6 +200,7 @@ void Admission::on_run(Request& request, const mesh::TokenRun& run, const std::s
   }
   acks_.news(placed.executor);
   if (accepted.ids.empty() && accepted.finish == mesh::Finish::none) return;
+  note_cached(request, run);
   if (other_numerics) request.same_numerics = false;
   if (request.numerics_id.empty()) note_numerics(request, numerics_id);
   request.numerics_id = numerics_id;
@@ -224,6 +224,15 @@ bool Admission::cut_again(const Request& request, mesh::TokenReceiver::Accepted&
   accepted.ids.resize(left);
   if (!accepted.logprobs.empty()) accepted.logprobs.resize(left);
   return true;
+}
+
+// Told with the first ids of an epoch. What clients are told is how their prompt was met.
+void Admission::note_cached(Request& request, const mesh::TokenRun& run) {
+  EpochRecord& epoch = request.epochs.back();
+  if (run.first == epoch.first) epoch.cached_tokens = run.cached_tokens;
+  if (request.cached_tokens) return;
+  const std::uint32_t prompt = request.ledger.usage().prompt_tokens;
+  request.cached_tokens = std::min(run.cached_tokens, prompt);
 }
 
 void Admission::note_latency(Request& request, std::size_t tokens, TimePoint now) {

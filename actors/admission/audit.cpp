@@ -20,7 +20,8 @@ Json json_of(const AuditRecord& record) {
   for (const EpochRecord& epoch : record.epochs) {
     Json entry{{"epoch", epoch.epoch.value},
                {"executor", epoch.executor},
-               {"first_index", epoch.first.value}};
+               {"first_index", epoch.first.value},
+               {"cached_tokens", epoch.cached_tokens}};
     if (epoch.lost) entry["lost"] = name_of(*epoch.lost);
     epochs.push_back(std::move(entry));
   }

@@ -48,6 +48,9 @@ struct AdmissionOptions {
   std::uint32_t retry_after_most_ms = 30'000;
 
   // ── Running ────────────────────────────────────────────────────────────────────────────────
+  // Blocks of a request, from its first on, that a scheduler is told the names of: it places the
+  // request where they may be cached.
+  std::uint32_t prefix_blocks = 512;
   // An executor's right to go on without an ack; acks come four times as often.
   std::uint32_t lease_ms = 5'000;
   // Acks to one executor are at least so far apart.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/engine.hpp"
+
 namespace aorta::admission {
 
 std::string_view name_of(Phase phase) {
@@ -20,6 +22,29 @@ std::string_view name_of(mesh::Tier tier) {
 void Request::begin_epoch_record() {
   if (epochs.size() == epoch_records) epochs.erase(epochs.begin());
   epochs.push_back({.epoch = epoch, .first = ledger.next()});
+}
+
+Usage Request::usage() const {
+  Usage usage = ledger.usage();
+  usage.cached_tokens = cached_tokens.value_or(0);
+  if (dormant()) usage.completion_tokens = ended_before->tokens.value;
+  return usage;
+}
+
+std::uint64_t Request::cache_salt() const { return stable_hash(tenant, stable_hash(model)); }
+
+std::vector<std::uint64_t> Request::prefix(std::uint32_t most) const {
+  const std::size_t tokens = std::size_t{most} * engine::block_tokens;
+  const std::vector<TokenId>& prompt = ledger.prompt();
+  const std::vector<TokenId>& generated = ledger.generated();
+  std::vector<TokenId> ids(prompt.begin(), prompt.begin() + std::min(tokens, prompt.size()));
+  const std::size_t more = std::min(tokens - ids.size(), generated.size());
+  ids.insert(ids.end(), generated.begin(), generated.begin() + more);
+  std::vector<std::uint64_t> names;
+  for (const engine::BlockName& name : engine::name_blocks(cache_salt(), ids)) {
+    names.push_back(name.low);
+  }
+  return names;
 }
 
 mesh::OpenRequest Request::open(TimePoint now) const {
@@ -54,6 +79,7 @@ mesh::Start Request::start(std::uint32_t lease_ms) const {
   start.lease_ms = lease_ms;
   start.logprobs = top_logprobs.has_value();
   start.top_logprobs = top_logprobs.value_or(0);
+  start.cache_salt = cache_salt();
   return start;
 }
 

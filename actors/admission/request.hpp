@@ -60,8 +60,9 @@ struct EndedBefore {
 // What one epoch came to, for the audit.
 struct EpochRecord {
   Epoch epoch;
-  std::string executor;  // empty: never placed
-  TokenIndex first;      // index of the first token it could bring
+  std::string executor;             // empty: never placed
+  TokenIndex first;                 // index of the first token it could bring
+  std::uint32_t cached_tokens = 0;  // that its executor found in a cache when it began
   std::optional<mesh::LostReason> lost;
 };
 inline constexpr std::size_t epoch_records = 16;  // the latest are kept
@@ -100,7 +101,8 @@ struct Request {
   std::vector<EpochRecord> epochs;
   std::uint32_t crashes = 0;  // counted ones, each epoch's once
   Epoch last_crash{0};
-  std::string numerics_id;  // of the tokens so far
+  std::string numerics_id;                     // of the tokens so far
+  std::optional<std::uint32_t> cached_tokens;  // of the prompt, when its first token came
   bool same_numerics = true;
   // An earlier life had begun the answer: its clients may have more of it than the ledger has yet.
   bool begun_anew = false;
@@ -126,7 +128,13 @@ struct Request {
   }
   mesh::RequestKey key() const { return {id, epoch}; }
   void begin_epoch_record();
+  Usage usage() const;
   mesh::OpenRequest open(TimePoint now) const;  // as the scheduler is told
+  // Names the KV of the tenant's prompts: nobody else's requests find it, and a request asked anew
+  // at any admission does.
+  std::uint64_t cache_salt() const;
+  // The names of its first blocks, prompt and answer so far: `most` at most.
+  std::vector<std::uint64_t> prefix(std::uint32_t most) const;
   mesh::Start start(std::uint32_t lease_ms) const;
 };
 

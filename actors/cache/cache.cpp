@@ -24,7 +24,7 @@ void Cache::receive(const mesh::Sender& from, const mesh::Message& message, Time
                     mesh::Outbox& out) {
   if (peering_.handle(from, message, now, out) != mesh::Peering::Outcome::none) return;
   if (auto* request = std::get_if<mesh::PackRequest>(&message)) {
-    on_request(from, *request, out);
+    on_request(from, *request, now, out);
   } else if (auto* membership = std::get_if<mesh::Membership>(&message)) {
     on_membership(*membership, now);
   } else if (auto* audit = std::get_if<mesh::AuditRequest>(&message)) {
@@ -37,10 +37,12 @@ void Cache::receive(const mesh::Sender& from, const mesh::Message& message, Time
 // An executor that is gone does not ask again; what it leased ends with its membership.
 void Cache::unreachable(const mesh::PeerId& peer, TimePoint, mesh::Outbox&) {
   for (auto& [path, packing] : packing_) packing.waiters.erase(peer);
+  store_.waiters.erase(peer);
 }
 
-void Cache::on_request(const mesh::PeerId& from, const mesh::PackRequest& request,
+void Cache::on_request(const mesh::PeerId& from, const mesh::PackRequest& request, TimePoint now,
                        mesh::Outbox& out) {
+  if (request.gguf_path.empty()) return on_store_request(from, request.kv_block_bytes, now, out);
   ++requests_total_;
   auto [it, added] = packing_.try_emplace(request.gguf_path);
   it->second.waiters.insert(from);
@@ -48,6 +50,37 @@ void Cache::on_request(const mesh::PeerId& from, const mesh::PackRequest& reques
   // finds that out, and answers at once when all is well.
   if (added) jobs_.push_back({request.gguf_path});
   if (!added) out.send(from, mesh::PackReply{request.gguf_path, false, "", it->second.percent, ""});
+}
+
+// One that cannot share does without: its blocks are its own.
+void Cache::on_store_request(const mesh::PeerId& from, std::uint64_t block_bytes, TimePoint now,
+                             mesh::Outbox& out) {
+  mesh::PackReply reply{.ready = true};
+  const bool others_share = store_.block_bytes != block_bytes && !store_.leases.empty();
+  if (!options_.shares_blocks || block_bytes == 0 || others_share) {
+    out.send(from, std::move(reply));
+    return;
+  }
+  if (store_.block_bytes != block_bytes) {
+    store_ = {.block_bytes = block_bytes};
+    store_job_ = StoreJob{block_bytes};
+  }
+  store_.leases[from.name] = now;
+  if (store_.path.empty()) {
+    store_.waiters.insert(from);
+    return;
+  }
+  reply.kv_store_path = store_.path;
+  out.send(from, std::move(reply));
+}
+
+void Cache::on_store(const Result<std::string>& path, mesh::Outbox& out) {
+  mesh::PackReply reply{.ready = true};
+  if (path) reply.kv_store_path = *path;
+  for (const mesh::PeerId& waiter : store_.waiters) out.send(waiter, reply);
+  store_.waiters.clear();
+  store_.path = reply.kv_store_path;
+  if (!path) store_ = {};
 }
 
 void Cache::on_progress(const std::string& gguf_path, std::uint32_t percent, mesh::Outbox& out) {
@@ -83,24 +116,26 @@ void Cache::on_packed(const std::string& gguf_path, const Result<PackFile>& pack
 
 void Cache::on_membership(const mesh::Membership& membership, TimePoint now) {
   for (const mesh::Member& member : membership.members) {
-    for (auto& [path, pack] : packs_) {
-      auto lease = pack.leases.find(member.self.name);
-      if (lease == pack.leases.end()) continue;
-      if (member.state == ServiceState::dead) {
-        pack.leases.erase(lease);
-      } else {
-        lease->second = now;
-      }
-    }
+    for (auto& [path, pack] : packs_) refresh(pack.leases, member, now);
+    refresh(store_.leases, member, now);
   }
   end_leases(now);
 }
 
-void Cache::end_leases(TimePoint now) {
-  for (auto& [path, pack] : packs_) {
-    std::erase_if(pack.leases,
-                  [&](const auto& lease) { return now - lease.second >= options_.lease_grace; });
+void Cache::refresh(Leases& leases, const mesh::Member& member, TimePoint now) {
+  const auto lease = leases.find(member.self.name);
+  if (lease == leases.end()) return;
+  if (member.state == ServiceState::dead) {
+    leases.erase(lease);
+  } else {
+    lease->second = now;
   }
+}
+
+void Cache::end_leases(TimePoint now) {
+  const auto over = [&](const auto& lease) { return now - lease.second >= options_.lease_grace; };
+  for (auto& [path, pack] : packs_) std::erase_if(pack.leases, over);
+  std::erase_if(store_.leases, over);
   evict();
 }
 
@@ -153,8 +188,9 @@ std::uint64_t Cache::bytes() const {
 std::string Cache::audit_json() const {
   return fmt::format(
       R"({{"service":"cache","name":"{}","packs":{},"bytes":{},"leases":{},"packing":{},)"
-      R"("balanced":true}})",
-      self().self.name, packs_.size(), bytes(), leases(), packing_.size());
+      R"("kv_blocks":{},"kv_blocks_used":{},"kv_bytes":{},"kv_leases":{},"balanced":true}})",
+      self().self.name, packs_.size(), bytes(), leases(), packing_.size(), store_figures_.blocks,
+      store_figures_.blocks_used, store_figures_.bytes, store_.leases.size());
 }
 
 std::vector<mesh::Figure> Cache::figures() const {
@@ -171,7 +207,17 @@ std::vector<mesh::Figure> Cache::figures() const {
           gauge("aorta_cache_packing", double(packing_.size())),
           counter("aorta_cache_requests_total", double(requests_total_)),
           counter("aorta_cache_failures_total", double(failures_total_)),
-          counter("aorta_cache_evictions_total", double(evictions_total_))};
+          counter("aorta_cache_evictions_total", double(evictions_total_)),
+          gauge("aorta_cache_kv_blocks", double(store_figures_.blocks)),
+          gauge("aorta_cache_kv_blocks_used", double(store_figures_.blocks_used)),
+          gauge("aorta_cache_kv_bytes", double(store_figures_.bytes)),
+          gauge("aorta_cache_kv_leases", double(store_.leases.size())),
+          counter("aorta_cache_kv_hits_total", double(store_figures_.hits)),
+          counter("aorta_cache_kv_misses_total", double(store_figures_.misses)),
+          counter("aorta_cache_kv_saves_total", double(store_figures_.saves)),
+          counter("aorta_cache_kv_evictions_total", double(store_figures_.evictions)),
+          counter("aorta_cache_kv_refused_total", double(store_figures_.refused)),
+          counter("aorta_cache_kv_torn_total", double(store_figures_.torn))};
 }
 
 }  // namespace aorta::cache

@@ -14,6 +14,11 @@ namespace aorta::cache {
 
 namespace fs = std::filesystem;
 
+namespace {
+// Counting looks at each of the store's slots, 64 bytes of each.
+constexpr Duration look_every = std::chrono::milliseconds(500);
+}  // namespace
+
 std::vector<PackFile> find_packs(const std::string& folder) {
   std::vector<std::pair<fs::file_time_type, PackFile>> found;
   std::error_code error;
@@ -110,20 +115,75 @@ class CacheShell::Worker {
 };
 
 CacheShell::CacheShell(actors::Host& host, std::unique_ptr<Cache> core,
-                       const std::vector<std::string>& binds, std::string folder)
+                       const std::vector<std::string>& binds, CacheFiles files)
     : Shell(host, std::move(core), binds),
       cache_(static_cast<Cache&>(Shell::core())),
-      worker_(std::make_unique<Worker>(*this, std::move(folder))) {}
+      files_(std::move(files)),
+      worker_(std::make_unique<Worker>(*this, files_.pack_folder)) {
+  if (files_.store_bytes == 0) remove_store();
+}
 
 CacheShell::~CacheShell() = default;
 
-void CacheShell::after_turn(TimePoint) {
+void CacheShell::after_turn(TimePoint now) {
+  if (const auto job = cache_.take_store_job()) make_store(*job);
+  look_after_store(now);
   for (PackJob& job : cache_.take_jobs()) worker_->add(std::move(job));
   for (const std::string& path : cache_.take_evictions()) {
     std::error_code error;
     fs::remove(path, error);
     log::info("evicted a pack", {{"path", path}, {"error", error ? error.message() : "none"}});
   }
+}
+
+// What an earlier life of this service has left is taken over with what it holds.
+void CacheShell::make_store(const StoreJob& job) {
+  store_.reset();
+  auto made =
+      engine::SharedBlockStore::create(files_.store_path, files_.store_bytes, job.block_bytes);
+  Result<std::string> path = files_.store_path;
+  if (made) {
+    store_ = std::move(*made);
+    next_look_ = {};
+  } else {
+    path = made.error();
+    log::warning("executors share no KV blocks", {{"reason", path.error().message}});
+  }
+  post([this, path](TimePoint, mesh::Outbox& out) { cache_.on_store(path, out); });
+}
+
+void CacheShell::look_after_store(TimePoint now) {
+  if (store_ == nullptr || now < next_look_) return;
+  next_look_ = now + look_every;
+  if (const auto slots = store_->reclaim(); slots > 0) {
+    log::info("emptied KV blocks that nobody finished", {{"blocks", std::to_string(slots)}});
+  }
+  const engine::SharedBlockStore::Figures f = store_->figures();
+  cache_.note({.bytes = f.claimed_bytes,
+               .blocks = f.slots,
+               .blocks_used = f.full,
+               .hits = f.loaded,
+               .misses = f.missed,
+               .saves = f.saved,
+               .evictions = f.evicted,
+               .refused = f.refused,
+               .torn = f.torn});
+}
+
+// Also one that an earlier life of this service has left and nobody has asked this one for. Another
+// that has taken our place has taken the file over too.
+void CacheShell::leave(const mesh::Outbox::Leave& leave) {
+  if (leave.exit_code == 0) remove_store();
+  Shell::leave(leave);
+}
+
+void CacheShell::remove_store() {
+  if (store_ == nullptr) {
+    auto left = engine::SharedBlockStore::open(files_.store_path, "");
+    if (left) store_ = std::move(*left);
+  }
+  if (store_ != nullptr) store_->remove();
+  store_.reset();
 }
 
 }  // namespace aorta::cache

@@ -27,6 +27,7 @@ Executor::Executor(mesh::Hello self, const ExecutorOptions& options)
     : options_(options),
       peering_(std::move(self)),
       pack_search_(options),
+      store_search_(options),
       step_tokens_({1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}) {}
 
 void Executor::start(TimePoint now, mesh::Outbox& out) {
@@ -48,6 +49,7 @@ void Executor::receive(const mesh::Sender& from, const mesh::Message& message, T
   using Outcome = mesh::Peering::Outcome;
   if (outcome == Outcome::joined || outcome == Outcome::restarted) {
     if (from.name == scheduler_name) beat(now, out);  // it has everything to learn
+    if (from.name == cache_name) store_search_.cache_met(now);
   }
   if (outcome != Outcome::none) return;
   std::visit(Overloaded{
@@ -57,7 +59,10 @@ void Executor::receive(const mesh::Sender& from, const mesh::Message& message, T
                  [&](const mesh::Stop& m) { on_stop(m); },
                  [&](const mesh::Membership& m) { on_membership(m, now, out); },
                  [&](const mesh::SchedulerBeat& m) { scheduler_beat_ = m.count; },
-                 [&](const mesh::PackReply& m) { pack_search_.on_reply(m, now); },
+                 [&](const mesh::PackReply& m) {
+                   pack_search_.on_reply(m, now);
+                   store_search_.on_reply(m);
+                 },
                  [&](const mesh::AuditRequest& m) {
                    out.send(from, mesh::AuditReply{m.token, audit_json(now)});
                  },
@@ -75,13 +80,10 @@ void Executor::unreachable(const mesh::PeerId&, TimePoint, mesh::Outbox&) {}
 void Executor::on_membership(const mesh::Membership& membership, TimePoint now, mesh::Outbox& out) {
   std::map<std::string, AdmissionView> missing = std::exchange(admissions_, {});
   for (const mesh::Member& member : membership.members) {
-    if (member.kind != ServiceKind::admission || member.state == ServiceState::dead) continue;
-    if (member.address.empty()) continue;
-    // A new life at the old address hears of us only if we greet it: its first Start waits for that.
-    const mesh::Peering::Peer* known = peering_.find(member.self.name);
-    if (known != nullptr && known->self.incarnation < member.self.incarnation) {
-      peering_.forget(member.self.name, now);
-    }
+    if (member.state == ServiceState::dead) continue;
+    if (member.kind == ServiceKind::cache) greet_new_life(member.self, now);
+    if (member.kind != ServiceKind::admission || member.address.empty()) continue;
+    greet_new_life(member.self, now);
     peering_.dial(member.self.name, member.address, now, out);
     admissions_[member.self.name] = {};
     missing.erase(member.self.name);
@@ -90,6 +92,14 @@ void Executor::on_membership(const mesh::Membership& membership, TimePoint now, 
     view.missing_since = std::min(view.missing_since, now);
     admissions_[name] = view;
   }
+}
+
+// At the old address it hears of us only if we greet it: an admission's first Start waits for that,
+// and a cache knows nobody who shares blocks.
+void Executor::greet_new_life(const mesh::PeerId& member, TimePoint now) {
+  const mesh::Peering::Peer* known = peering_.find(member.name);
+  if (known == nullptr || known->self.incarnation >= member.incarnation) return;
+  peering_.forget(member.name, now);
 }
 
 // Its requests end by their leases; until then its answer could still come.
@@ -120,6 +130,7 @@ void Executor::drain(TimePoint now, mesh::Outbox& out) {
 void Executor::tick(TimePoint now, mesh::Outbox& out) {
   peering_.tick(now, out);
   if (state_ == ServiceState::starting) pack_search_.tick(now, out);
+  store_search_.tick(now, out);
   expire_leases(now, out);
   resend_unheard(now);
   send_tokens(out);
@@ -133,7 +144,8 @@ void Executor::tick(TimePoint now, mesh::Outbox& out) {
 // Leases and resends are looked after with each beat.
 TimePoint Executor::next_tick() const {
   const TimePoint pack = state_ == ServiceState::starting ? pack_search_.next_tick() : never;
-  return std::min({next_beat_, next_report_, drain_until_, pack, peering_.next_tick()});
+  return std::min({next_beat_, next_report_, drain_until_, pack, store_search_.next_tick(),
+                   peering_.next_tick()});
 }
 
 void Executor::finish_turn(TimePoint now, mesh::Outbox& out) {
@@ -158,13 +170,14 @@ void Executor::beat(TimePoint now, mesh::Outbox& out) {
   beat.slots_total = load_.slots_total;
   beat.blocks_total = load_.blocks_total;
   beat.blocks_used = load_.blocks_used;
+  beat.blocks_cached = load_.blocks_cached;
   beat.steps = turns_;
   beat.median_step_us = pace_.median_step_us();
   beat.prefill_per_second = pace_.prefill_per_second();
   beat.heard = scheduler_beat_;
   for (const auto& [id, run] : runs_) {
-    beat.running.push_back(
-        {run.sender.key(), run.admission.name, run.sender.next(), run.sender.finished()});
+    beat.running.push_back({run.sender.key(), run.admission.name, run.sender.next(),
+                            run.sender.finished(), run.cached_tokens});
   }
   out.send({scheduler_name, {}}, std::move(beat));
 }
@@ -184,6 +197,10 @@ void Executor::on_engine_ready(const engine::EngineInfo& info, const engine::Eng
   if (state_ == ServiceState::starting) state_ = ServiceState::ready;
   beat(now, out);
   finish_turn(now, out);
+}
+
+void Executor::share_blocks(std::uint64_t block_bytes, TimePoint now) {
+  store_search_.engine_ready(block_bytes, now);
 }
 
 // A model that is missing or broken stays so: not to be restarted. Memory may come back.

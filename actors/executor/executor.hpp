@@ -17,6 +17,7 @@
 #include "actors/executor/options.hpp"
 #include "actors/executor/pack_search.hpp"
 #include "actors/executor/step_pace.hpp"
+#include "actors/executor/store_search.hpp"
 #include "actors/figures.hpp"
 #include "base/result.hpp"
 #include "engine/engine.hpp"
@@ -48,6 +49,10 @@ class Executor : public mesh::Service {
   std::optional<LoadCommand> take_load_command();  // open it now; asked after every turn
   void on_engine_ready(const engine::EngineInfo& info, const engine::EngineLoad& load,
                        TimePoint now, mesh::Outbox& out);
+  // What its KV blocks occupy, all of one size; asks the cache where the host shares such blocks.
+  void share_blocks(std::uint64_t block_bytes, TimePoint now);
+  // The store's path, whenever the cache has told it; empty: none. Asked after every turn.
+  std::optional<std::string> take_store() { return store_search_.take(); }
   void on_engine_failed(const Error& error, TimePoint now, mesh::Outbox& out);
   // To be carried out in this order; asked after every turn.
   std::vector<EngineCommand> take_engine_commands();
@@ -79,8 +84,11 @@ class Executor : public mesh::Service {
     mesh::TokenSender sender;
     Duration lease{};
     TimePoint lease_until{};
-    TimePoint unheard_since{};  // of its last ack, or of the token that waits for one
-    bool begun = false;         // a token of this epoch has come
+    TimePoint unheard_since{};        // of its last ack, or of the token that waits for one
+    bool begun = false;               // a token of this epoch has come
+    TokenIndex first;                 // of this epoch
+    std::uint32_t tokens = 0;         // that it began with
+    std::uint32_t cached_tokens = 0;  // of them, found instead of computed
   };
   struct AdmissionView {
     TimePoint missing_since = never;  // from the membership
@@ -88,6 +96,7 @@ class Executor : public mesh::Service {
 
   // Messages (executor.cpp).
   void on_membership(const mesh::Membership& membership, TimePoint now, mesh::Outbox& out);
+  void greet_new_life(const mesh::PeerId& member, TimePoint now);
   void hang_up_missing(TimePoint now, mesh::Outbox& out);
   void beat(TimePoint now, mesh::Outbox& out);
   void report(TimePoint now, mesh::Outbox& out);
@@ -115,6 +124,7 @@ class Executor : public mesh::Service {
   mesh::Peering peering_;
   mesh::ServiceState state_ = mesh::ServiceState::starting;
   PackSearch pack_search_;
+  StoreSearch store_search_;
   engine::EngineInfo info_;
   engine::EngineLoad load_;
   StepPace pace_;
@@ -130,6 +140,8 @@ class Executor : public mesh::Service {
   std::uint64_t stops_pending_ = 0;  // not yet known to have reached the engine
   std::uint64_t started_total_ = 0, generated_total_ = 0, prefill_total_ = 0;
   std::uint64_t preempted_total_ = 0, resent_total_ = 0;
+  std::uint64_t asked_tokens_total_ = 0, cached_tokens_total_ = 0;  // of prefills begun
+  std::uint64_t drafted_total_ = 0, drafts_kept_total_ = 0;
   actors::Histogram step_tokens_;  // with vLLM's buckets
   std::map<mesh::LostReason, std::uint64_t> declined_total_;
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "actors/executor/executor.hpp"
+#include "actors/executor/late_store.hpp"
 #include "actors/shell.hpp"
 #include "engine/engine.hpp"
 #include "engine/engine_thread.hpp"
@@ -23,10 +24,16 @@ struct EngineOptions {
   engine::BatchLimits limits;
 };
 
+struct OpenedEngine {
+  std::unique_ptr<engine::Stepper> stepper;
+  std::uint64_t block_bytes = 0;  // of its KV; 0: none that could be shared
+};
+
 // Opens the engine; takes as long as reading and, if need be, packing the model takes.
-// `pack_path`: the cache's pack; empty, or of no use: one is made in pack_folder.
-Result<std::unique_ptr<engine::Stepper>> open_engine(const EngineOptions& options,
-                                                     const std::string& pack_path);
+// `pack_path`: the cache's pack; empty, or of no use: one is made in pack_folder. `store`: where
+// its KV blocks outlive it.
+Result<OpenedEngine> open_engine(const EngineOptions& options, const std::string& pack_path,
+                                 std::shared_ptr<engine::BlockStore> store);
 
 class ExecutorShell : public actors::Shell {
  public:
@@ -40,7 +47,8 @@ class ExecutorShell : public actors::Shell {
   // A turn that does nothing once this shell is gone.
   void post_alive(std::function<void(TimePoint now, mesh::Outbox& out)> turn);
   void open(std::string pack_path);
-  void opened(std::unique_ptr<engine::Stepper> stepper, TimePoint now, mesh::Outbox& out);
+  void opened(OpenedEngine opened, TimePoint now, mesh::Outbox& out);
+  void use_store(const std::string& path);
   void carry(EngineCommand command);
   void take_reports(TimePoint now, mesh::Outbox& out);
 
@@ -50,6 +58,7 @@ class ExecutorShell : public actors::Shell {
   std::atomic<bool> reports_posted_ = false;
   std::uint64_t turns_ = 0;                // of the engine, also those without a step
   std::deque<engine::SequenceKey> stops_;  // that found the engine's ring full
+  std::shared_ptr<LateStore> store_ = std::make_shared<LateStore>();
   std::thread opener_;
   std::unique_ptr<engine::EngineThread> engine_;  // last: it calls post()
 };

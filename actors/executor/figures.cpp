@@ -33,6 +33,7 @@ std::vector<mesh::Figure> Executor::figures() const {
       {"aorta_executor_waiting", "", double(load_.waiting)},
       {"aorta_executor_blocks", "", double(load_.blocks_total)},
       {"aorta_executor_blocks_used", "", double(load_.blocks_used)},
+      {"aorta_executor_blocks_cached", "", double(load_.blocks_cached)},
       {"aorta_executor_unacked_tokens", "", double(unacknowledged(runs_))},
       {"aorta_executor_step_seconds", "", pace_.median_step_us() * 1e-6},
       {"aorta_executor_prefill_tokens_per_second", "", double(pace_.prefill_per_second())},
@@ -57,6 +58,10 @@ std::vector<mesh::Figure> Executor::model_figures() const {
       gauge("vllm:kv_cache_usage_perc", of_model, used),
       gauge("vllm:gpu_cache_usage_perc", of_model, used),
       counter("vllm:num_preemptions_total", of_model, double(preempted_total_)),
+      counter("vllm:prefix_cache_queries_total", of_model, double(asked_tokens_total_)),
+      counter("vllm:prefix_cache_hits_total", of_model, double(cached_tokens_total_)),
+      counter("vllm:spec_decode_num_draft_tokens_total", of_model, double(drafted_total_)),
+      counter("vllm:spec_decode_num_accepted_tokens_total", of_model, double(drafts_kept_total_)),
   };
   step_tokens_.append_to(figures, "vllm:iteration_tokens_total", of_model);
   return figures;
@@ -91,6 +96,7 @@ std::string Executor::audit_json(TimePoint now) const {
                         {"engine_slots_used", load_.slots_used},
                         {"blocks_total", load_.blocks_total},
                         {"blocks_used", load_.blocks_used},
+                        {"blocks_cached", load_.blocks_cached},
                         {"in_flight", runs_.size()},
                         {"unacked_tokens", unacknowledged(runs_)},
                         {"runs", runs},

@@ -30,6 +30,7 @@ engine::Sequence sequence_of(const mesh::Start& start) {
       s.temperature,        s.top_p,      s.min_p, s.top_k, s.presence_penalty, s.frequency_penalty,
       s.repetition_penalty, s.logit_bias, s.seed,  s.choice};
   if (start.logprobs) sequence.top_logprobs = start.top_logprobs;
+  sequence.cache_salt = start.cache_salt;
   return sequence;
 }
 
@@ -83,7 +84,13 @@ void Executor::on_start(const mesh::PeerId& from, const mesh::Start& start, Time
                                               options_.min_lease, options_.max_lease);
   const TokenIndex first{static_cast<std::uint32_t>(start.generated.size())};
   runs_.emplace(start.key.request,
-                Run{peer->self, mesh::TokenSender(start.key, first), lease, now + lease, now});
+                Run{.admission = peer->self,
+                    .sender = mesh::TokenSender(start.key, first),
+                    .lease = lease,
+                    .lease_until = now + lease,
+                    .unheard_since = now,
+                    .first = first,
+                    .tokens = static_cast<std::uint32_t>(start.prompt.size()) + first.value});
   commands_.push_back({engine_key(start.key), sequence_of(start)});
   ++started_total_;
 }
@@ -150,6 +157,16 @@ void Executor::on_engine(const engine::StepReport& step, const engine::EngineLoa
   pace_.add(step, took);
   prefill_total_ += step.prefill_tokens;
   preempted_total_ += step.preempted;
+  drafted_total_ += step.drafted;
+  drafts_kept_total_ += step.drafts_kept;
+  for (const engine::Begun& begun : step.begun) {
+    Run* run = find({begun.key.request, begun.key.epoch});
+    if (run == nullptr) continue;
+    asked_tokens_total_ += run->tokens + run->sender.next().value - run->first.value;
+    cached_tokens_total_ += begun.cached_tokens;
+    // Begun again, it finds its own blocks: that is no figure of the request's.
+    if (!run->begun) run->cached_tokens = begun.cached_tokens;
+  }
   const std::size_t tokens = step.prefill_tokens + step.tokens.size();
   if (tokens > 0) step_tokens_.observe(double(tokens));
   for (const engine::Generated& token : step.tokens) {
@@ -185,7 +202,9 @@ void Executor::send_tokens(mesh::Outbox& out) {
   std::map<std::string, mesh::Tokens> by_admission;
   for (auto& [id, run] : runs_) {
     std::optional<mesh::TokenRun> unsent = run.sender.take_unsent();
-    if (unsent) by_admission[run.admission.name].runs.push_back(std::move(*unsent));
+    if (!unsent) continue;
+    if (unsent->first == run.first) unsent->cached_tokens = run.cached_tokens;
+    by_admission[run.admission.name].runs.push_back(std::move(*unsent));
   }
   for (auto& [name, tokens] : by_admission) {
     tokens.numerics_id = info_.numerics_id;

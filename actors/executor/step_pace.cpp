@@ -12,12 +12,13 @@ constexpr std::uint32_t least_prefill =
 }  // namespace
 
 void StepPace::add(const engine::StepReport& step, Duration took) {
-  if (step.prefill_tokens + step.decode_tokens == 0) return;  // it only took commands
+  const std::uint32_t decoded = step.decode_tokens + step.drafted;
+  if (step.prefill_tokens + decoded == 0) return;  // it only took commands
   const auto us = static_cast<std::uint32_t>(std::clamp<std::int64_t>(took.count(), 1, 1u << 30));
   step_us_[steps_++ % remembered_steps] = us;
   // Positions are what a step's time goes into, whoever they belong to.
-  if (step.prefill_tokens < std::max(least_prefill, step.decode_tokens)) return;
-  const double rate = (step.prefill_tokens + step.decode_tokens) * 1e6 / us;
+  if (step.prefill_tokens < std::max(least_prefill, decoded)) return;
+  const double rate = (step.prefill_tokens + decoded) * 1e6 / us;
   prefill_per_second_ = prefill_per_second_ == 0
                             ? rate
                             : prefill_per_second_ + smoothing * (rate - prefill_per_second_);

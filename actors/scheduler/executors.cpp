@@ -39,6 +39,12 @@ std::uint64_t Executor::prefill() const {
   return tokens;
 }
 
+std::uint64_t Executor::whole_prefill() const {
+  std::uint64_t tokens = 0;
+  for (const auto& [key, placement] : placed) tokens += placement.tokens;
+  return tokens;
+}
+
 std::uint32_t Executor::free(TimePoint now) const {
   if (!serving() || refused || alone) return 0;
   const std::uint32_t limit = now < probation_until ? 1 : slots_total;
@@ -48,7 +54,7 @@ std::uint32_t Executor::free(TimePoint now) const {
 std::uint32_t Executor::free_blocks() const {
   std::uint32_t coming = 0;
   for (const auto& [key, placement] : placed) {
-    if (!placement.seen) coming += blocks_of(placement.prefill);
+    if (!placement.seen) coming += blocks_of(placement.tokens);
   }
   return less(blocks_total, blocks_used + coming);
 }
@@ -84,6 +90,7 @@ void Executors::beat(Executor& e, const mesh::ExecutorBeat& beat, TimePoint now)
   e.slots_total = beat.slots_total;
   e.blocks_total = beat.blocks_total;
   e.blocks_used = beat.blocks_used;
+  e.blocks_cached = beat.blocks_cached;
   e.median_step_us = beat.median_step_us;
   e.prefill_per_second = beat.prefill_per_second;
   e.heard = beat.heard;
@@ -122,7 +129,7 @@ void Executors::beat(Executor& e, const mesh::ExecutorBeat& beat, TimePoint now)
     if (claim == e.claimed.end()) continue;
     placement.seen = true;
     if (!claim->second.finished && claim->second.next <= placement.first) continue;
-    placement.prefill = 0;
+    placement.tokens = placement.prefill = 0;
     placement.suspect = false;
     e.probation_until = now;  // its engine goes
   }
@@ -182,15 +189,25 @@ double Executors::prefill_seconds(const Executor& e, std::uint64_t tokens) const
   return static_cast<double>(tokens) / rate;
 }
 
-// A step with as much of a prompt in it as one takes; 0 when none waits for its prefill.
+// A step with as much of a prompt in it as one takes; 0 when none waits for its prefill. Nobody
+// is called stuck for what its cache turned out not to have.
 double Executors::prefill_step_seconds(const Executor& e) const {
-  return prefill_seconds(e, std::min<std::uint64_t>(e.prefill(), options_.step_tokens));
+  return prefill_seconds(e, std::min<std::uint64_t>(e.whole_prefill(), options_.step_tokens));
 }
 
-// Prefill before it, its own prefill, and a row of every step for each neighbour.
+// The last token is computed in any case, and with it its block.
+std::uint32_t Executors::cached_tokens(const Executor& e, const Need& need) const {
+  if (need.tokens == 0) return 0;
+  const std::uint32_t most = (need.tokens - 1) / engine::block_tokens;
+  return std::min(e.prefixes.known(need.prefix), most) * engine::block_tokens;
+}
+
+// Prefill before it, what its own prefix leaves to compute, and a row of every step for each
+// neighbour.
 double Executors::begins_in_seconds(const Executor& e, const Need& need) const {
   const double step_seconds = std::max<std::uint32_t>(e.median_step_us, 1000) * 1e-6;
-  return prefill_seconds(e, need.tokens + e.prefill()) + e.used() * step_seconds;
+  return prefill_seconds(e, need.tokens - cached_tokens(e, need) + e.prefill()) +
+         e.used() * step_seconds;
 }
 
 bool Executors::within_ramp(const Executor& e, TimePoint now) const {
@@ -233,11 +250,13 @@ Executor* Executors::best(const Need& need, TimePoint now, Fit& fit) {
 
 void Executors::place(Executor& e, const mesh::RequestKey& key, const Need& need,
                       TokenIndex first) {
-  e.placed[key] = {.prefill = need.tokens,
+  e.placed[key] = {.tokens = need.tokens,
+                   .prefill = need.tokens - cached_tokens(e, need),
                    .first = first,
                    .seen = e.claimed.contains(key),
                    .suspect = need.suspect};
   if (need.alone) e.alone = key;
+  e.prefixes.note(need.prefix, std::min(e.blocks_total, options_.remember_prefixes));
 }
 
 void Executors::release(const mesh::PeerId& executor, const mesh::RequestKey& key) {

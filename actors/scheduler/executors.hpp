@@ -13,6 +13,7 @@
 
 #include "actors/scheduler/options.hpp"
 #include "actors/scheduler/policy.hpp"
+#include "actors/scheduler/prefixes.hpp"
 #include "base/clock.hpp"
 #include "mesh/messages.hpp"
 
@@ -26,25 +27,27 @@ struct Need {
   bool strict = false;       // no other numerics_id will do
   bool suspect = false;      // of a crash that it was on board of: no two of these together
   bool alone = false;        // of several: risks nobody else's request
+  std::vector<std::uint64_t> prefix;  // names of its blocks, in order; none: no cache is asked
 };
 
 struct Executor {
   struct Placement {
-    std::uint32_t prefill = 0;          // tokens before its first; 0 once that was generated
+    std::uint32_t tokens = 0;           // before its first; 0 once that was generated
+    std::uint32_t prefill = 0;          // of them, those that no cache is expected to have
     TokenIndex first;                   // index of its first token here
     bool seen = false;                  // in a beat, at least once
     bool suspect = false;               // until its first token here
     std::uint32_t unclaimed_beats = 0;  // beats in a row without it that should have shown it
     std::uint64_t unclaimed_at = 0;     // the scheduler's beat that the last of them knew of
   };
-  struct Orphan {  // claimed here, but not placed here as far as we know
+  struct Orphan {             // claimed here, but not placed here as far as we know
     std::uint64_t since = 0;  // the scheduler's last beat when it was first seen
     std::uint32_t beats = 0;
   };
   mesh::PeerId self;
   mesh::ServiceState state = mesh::ServiceState::starting;
   std::string model, numerics_id;
-  std::uint32_t slots_total = 0, blocks_total = 0, blocks_used = 0;
+  std::uint32_t slots_total = 0, blocks_total = 0, blocks_used = 0, blocks_cached = 0;
   std::uint32_t median_step_us = 0, prefill_per_second = 0;
   std::uint64_t steps = 0;
   std::map<mesh::RequestKey, mesh::RunningRequest> claimed;  // last beat: running and finished
@@ -52,6 +55,7 @@ struct Executor {
   std::map<mesh::RequestKey, Placement> placed;              // and neither closed nor lost
   std::map<mesh::RequestKey, Orphan> orphans;
   std::optional<mesh::RequestKey> alone;
+  Prefixes prefixes;  // of what was placed here
   std::uint64_t beats = 0;
   TimePoint beat_at{};      // when the last one came
   std::uint64_t heard = 0;  // the scheduler's last beat that its own last one knew of
@@ -61,13 +65,16 @@ struct Executor {
   bool stalled = false;
   std::uint32_t stall_doublings = 0;  // of its limit: it has proved to be slow
   TimePoint slow_at{};                // when it last did, or its limit last fell
-  bool leaving = false;  // wanted drained
-  bool refused = false;  // declined what fitted by our count: its next beat will tell
+  bool leaving = false;               // wanted drained
+  bool refused = false;               // declined what fitted by our count: its next beat will tell
 
   bool serving() const;
   bool has_suspect() const;
   std::uint32_t used() const;
-  std::uint64_t prefill() const;  // tokens of prompts placed here that have no answer yet
+  // Tokens of what was placed here and has no answer yet: those that are to be computed, as far as
+  // we know, and all, as if no cache had any.
+  std::uint64_t prefill() const;
+  std::uint64_t whole_prefill() const;
   std::uint32_t free(TimePoint now) const;
   std::uint32_t free_blocks() const;
 };
@@ -96,6 +103,8 @@ class Executors {
 
   // Where `need` would begin soonest. Null: nowhere now; `fit` says whether it may get better.
   Executor* best(const Need& need, TimePoint now, Fit& fit);
+  // How much of it that executor's cache is expected to have.
+  std::uint32_t cached_tokens(const Executor& executor, const Need& need) const;
   void place(Executor& executor, const mesh::RequestKey& key, const Need& need, TokenIndex first);
   // Closed or lost: what of it still runs there is in the beats.
   void release(const mesh::PeerId& executor, const mesh::RequestKey& key);

@@ -72,6 +72,8 @@ std::vector<mesh::Figure> Scheduler::figures(TimePoint now) const {
       {"aorta_scheduler_hold_seconds", "", mean_hold_seconds_},
       {"aorta_scheduler_placed_total", "", double(placed_total_), FigureKind::counter},
       {"aorta_scheduler_charged_total", "", charged_total_, FigureKind::counter},
+      {"aorta_scheduler_cached_tokens_total", "", double(cached_tokens_total_),
+       FigureKind::counter},
       {"aorta_scheduler_closed_total", "", double(closed_total_), FigureKind::counter},
       {"aorta_scheduler_orphans_stopped_total", "", double(stops_total_), FigureKind::counter},
   };
@@ -88,8 +90,8 @@ void Scheduler::claim(actors::Claims& claims, TimePoint now) const {
   claims.scheduler = true;
   for (const auto& [id, request] : requests_) {
     const bool placed = request.state == Request::State::placed;
-    claims.reservations.push_back({request.key, placed ? request.executor.name : std::string(),
-                                   now - request.job.arrival});
+    claims.reservations.push_back(
+        {request.key, placed ? request.executor.name : std::string(), now - request.job.arrival});
   }
   for (const auto& [name, executor] : executors_.all()) {
     claims.booked.push_back({name, executor.used()});
@@ -112,6 +114,7 @@ std::string Scheduler::audit_json(TimePoint now) const {
                          {"slots_free", e.free(now)},
                          {"blocks_total", e.blocks_total},
                          {"blocks_used", e.blocks_used},
+                         {"blocks_cached", e.blocks_cached},
                          {"placed", e.placed.size()},
                          {"orphans", e.orphans.size()}});
   }
@@ -141,8 +144,7 @@ std::string Scheduler::audit_json(TimePoint now) const {
       {"service", "scheduler"}, {"name", self().self.name},   {"requests", requests_.size()},
       {"queued", queued},       {"placed", placed},           {"lost", count(Request::State::lost)},
       {"homeless", homeless},   {"members", members_.size()}, {"executors", executors},
-      {"known", known},
-      {"balanced", balanced}}
+      {"known", known},         {"balanced", balanced}}
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

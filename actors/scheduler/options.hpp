@@ -38,6 +38,9 @@ struct ExecutorOptions {
   Duration stall_calm = std::chrono::seconds(60);
   // Prefill rate taken for an executor that has not measured its own, in tokens per second.
   std::uint32_t assumed_prefill_per_second = 1000;
+  // Blocks of which is remembered that they were placed on an executor: as many as it has, and no
+  // more than this. 0: its cache is not thought of.
+  std::uint32_t remember_prefixes = 65'536;
 };
 
 struct SchedulerOptions {

@@ -105,8 +105,8 @@ void Scheduler::on_executor_beat(const mesh::PeerId& from, const mesh::ExecutorB
   lose_unclaimed(*executor, now, out);
 }
 
-// Its admission must have spoken since, and knowing of a beat that we sent since: another's beats may
-// come first, and what had waited for us long ago comes late.
+// Its admission must have spoken since, and knowing of a beat that we sent since: another's beats
+// may come first, and what had waited for us long ago comes late.
 void Scheduler::stop_orphans(Executor& executor, TimePoint now, mesh::Outbox& out) {
   std::erase_if(executor.orphans,
                 [&](const auto& orphan) { return !executor.claimed.contains(orphan.first); });
@@ -115,6 +115,7 @@ void Scheduler::stop_orphans(Executor& executor, TimePoint now, mesh::Outbox& ou
     if (request != nullptr && executor.placed.contains(key)) {
       request->prompt_paid = 0;
       charge(*request, running.next.value);
+      settle_prompt(*request, running);
       executor.orphans.erase(key);
       continue;
     }
@@ -123,16 +124,16 @@ void Scheduler::stop_orphans(Executor& executor, TimePoint now, mesh::Outbox& ou
     ++orphan.beats;
     const auto admission = admissions_.find(running.admission);
     const TimePoint patience = settled_at_ + options_.beat_every * options_.missed_beats;
-    const bool spoken = admission == admissions_.end() ? now >= patience
-                                                       : admission->second.heard > orphan.since;
+    const bool spoken =
+        admission == admissions_.end() ? now >= patience : admission->second.heard > orphan.since;
     if (orphan.beats < options_.reconcile_beats || !spoken) continue;
     out.send(executor.self, mesh::Stop{key});
     ++stops_total_;
   }
 }
 
-// Only beats count that were sent after its admission must have sent the Start: those that know of a
-// beat that we sent after the admission's claim had come, each of ours once.
+// Only beats count that were sent after its admission must have sent the Start: those that know of
+// a beat that we sent after the admission's claim had come, each of ours once.
 void Scheduler::lose_unclaimed(Executor& executor, TimePoint now, mesh::Outbox& out) {
   std::vector<RequestId> lost;
   for (auto& [key, placement] : executor.placed) {

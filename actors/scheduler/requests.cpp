@@ -26,8 +26,8 @@ Policy& Scheduler::policy_of(const Request& request) {
 }
 
 // A request that is new here, or back with a new epoch. What we knew of it keeps its place in the
-// queue and what its tenant has paid, also if it was closed meanwhile; what we did not know, another
-// life of ours has charged unless it comes for the first time.
+// queue and what its tenant has paid, also if it was closed meanwhile; what we did not know,
+// another life of ours has charged unless it comes for the first time.
 void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& open, TimePoint now) {
   auto [it, added] = requests_.try_emplace(open.key.request);
   Request& request = it->second;
@@ -50,6 +50,7 @@ void Scheduler::admit(const mesh::PeerId& admission, const mesh::OpenRequest& op
     }
     leave_state(request);
     request.prompt_paid = 0;  // a later epoch is not charged again
+    request.prompt_guess.reset();
     if (auto view = admissions_.find(request.admission.name); view != admissions_.end()) {
       view->second.requests.erase(open.key.request);  // another may carry it on
     }
@@ -119,11 +120,14 @@ void Scheduler::place(Request& request, TimePoint now, mesh::Outbox& out) {
   AORTA_CHECK(executor != nullptr, "what was found to fit a moment ago fits");
   Policy& policy = policy_of(request);
   policy.started(request.job);
+  const std::uint32_t cached = executors_.cached_tokens(*executor, request.need);
   if (!request.prompt_charged) {
     request.prompt_charged = true;
-    request.prompt_paid = request.need.tokens * options_.policy.prompt_token_cost;
+    request.prompt_guess = cached;
+    request.prompt_paid = (request.need.tokens - cached) * options_.policy.prompt_token_cost;
     charge_cost(request, request.prompt_paid);
   }
+  cached_tokens_total_ += cached;
   executors_.place(*executor, request.key, request.need, request.first);
   request.state = Request::State::placed;
   request.executor = executor->self;
@@ -193,6 +197,14 @@ void Scheduler::charge(Request& request, std::uint32_t generated) {
   if (generated <= request.charged) return;
   charge_cost(request, generated - request.charged);
   request.charged = generated;
+}
+
+// Its executor has begun, and says how much of the prompt it had: the rest is what is paid for.
+void Scheduler::settle_prompt(Request& request, const mesh::RunningRequest& running) {
+  if (!request.prompt_guess || running.next <= request.first) return;
+  const std::uint32_t cached = std::min(running.cached_tokens, request.need.tokens);
+  const double guessed = *std::exchange(request.prompt_guess, std::nullopt);
+  charge_cost(request, (guessed - cached) * options_.policy.prompt_token_cost);
 }
 
 void Scheduler::charge_cost(const Request& request, double cost) {

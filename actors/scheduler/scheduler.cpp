@@ -49,7 +49,7 @@ void Scheduler::receive(const mesh::Sender& from, const mesh::Message& message, 
     return finish_turn(now, out);
   }
   std::visit(Overloaded{
-                 [&](const mesh::Submit& m) { on_open(from, m.open, true, now, out); },
+                 [&](const mesh::Submit& m) { on_submit(from, m, now, out); },
                  [&](const mesh::Closed& m) { on_closed(from, m, now); },
                  [&](const mesh::AdmissionBeat& m) { on_admission_beat(from, m, now, out); },
                  [&](const mesh::ExecutorBeat& m) { on_executor_beat(from, m, now, out); },
@@ -98,6 +98,15 @@ void Scheduler::on_hello(const mesh::Hello& hello, TimePoint now, mesh::Outbox& 
     }
   }
   out.send(hello.self, members_.message());
+}
+
+// A beat that came in its place tells the same but for the prefix: then no cache is thought of.
+void Scheduler::on_submit(const mesh::PeerId& from, const mesh::Submit& submit, TimePoint now,
+                          mesh::Outbox& out) {
+  on_open(from, submit.open, true, now, out);
+  Request* request = find(submit.open.key.request);
+  if (request == nullptr || request->key != submit.open.key || request->admission != from) return;
+  request->need.prefix = submit.prefix;
 }
 
 void Scheduler::on_closed(const mesh::PeerId& from, const mesh::Closed& closed, TimePoint now) {

@@ -56,7 +56,9 @@ class Scheduler : public mesh::Service {
     TokenIndex first;           // index of the first token of this epoch
     std::uint32_t charged = 0;  // generated tokens its tenant has paid for
     bool prompt_charged = false;
-    double prompt_paid = 0;          // by this life of ours, while nobody says that it is computed
+    double prompt_paid = 0;  // by this life of ours, while nobody says that it is computed
+    // What of the prompt was expected in a cache when it was charged, until its executor has told.
+    std::optional<std::uint32_t> prompt_guess;
     std::uint32_t crashes = 0;       // counted ones with it on board
     std::uint32_t absent_beats = 0;  // beats in a row of its admission without it
     // While placed:
@@ -75,6 +77,8 @@ class Scheduler : public mesh::Service {
   };
 
   // Messages (scheduler.cpp).
+  void on_submit(const mesh::PeerId& from, const mesh::Submit& submit, TimePoint now,
+                 mesh::Outbox& out);
   void on_hello(const mesh::Hello& hello, TimePoint now, mesh::Outbox& out);
   void on_closed(const mesh::PeerId& from, const mesh::Closed& closed, TimePoint now);
   void on_child_died(const mesh::ChildDied& died, TimePoint now, mesh::Outbox& out);
@@ -96,6 +100,7 @@ class Scheduler : public mesh::Service {
   void leave_state(Request& request);
   void close(RequestId request, TimePoint now);
   void charge(Request& request, std::uint32_t generated);
+  void settle_prompt(Request& request, const mesh::RunningRequest& running);
   void charge_cost(const Request& request, double cost);
   void tell(Request& request, TimePoint now, mesh::Outbox& out);
   Request* find(RequestId request);
@@ -144,6 +149,7 @@ class Scheduler : public mesh::Service {
   double mean_hold_seconds_ = 0;  // of a slot by a request, smoothed; 0: not known
   std::uint64_t placed_total_ = 0, stops_total_ = 0, closed_total_ = 0;
   double charged_total_ = 0;
+  std::uint64_t cached_tokens_total_ = 0;
   std::map<mesh::LostReason, std::uint64_t> lost_total_;
 };
 

@@ -8,9 +8,11 @@
 #include <span>
 #include <vector>
 
+#include "engine/batch/draft.hpp"
 #include "engine/batch/prefill_share.hpp"
+#include "engine/batch/step_costs.hpp"
 #include "engine/engine.hpp"
-#include "engine/kv/block_pool.hpp"
+#include "engine/kv/kv_cache.hpp"
 
 namespace aorta::engine {
 
@@ -20,53 +22,78 @@ std::uint32_t context_within(std::uint32_t context_tokens, std::uint32_t blocks)
 class Batcher {
  public:
   // `info.context_tokens` as context_within says. No more slots than step_tokens are used: each
-  // running answer has its place in every step.
-  Batcher(const EngineInfo& info, const BatchLimits& limits);
+  // running answer has its place in every step. `kv` needs no more than the store and the memory.
+  Batcher(const EngineInfo& info, const BatchLimits& limits, KvOptions kv = {});
 
   Result<void> start(Sequence sequence);  // errors: see Stepper
   bool stop(const SequenceKey& key);
   bool idle() const { return sequences_.empty(); }
   EngineLoad load() const;
 
-  // Decides the next step: rows for a Runner, at most limits.step_tokens positions, at least one
-  // unless idle. They stay valid until apply(), which must come next, with what was chosen.
+  // Decides the next step: rows for a Runner, at most limits.step_tokens positions; none only when
+  // idle, or when KV was fetched instead. They stay valid until apply(), which must come next, with
+  // what was chosen: the rows' samples, one row's after the other's.
   std::span<const RunnerRow> plan();
-  StepReport apply(std::span<Choice> chosen);
+  void apply(std::span<Choice> chosen, StepReport& report);
+
+  // What running the planned rows took, where that is known: it shapes the steps to come, never
+  // their tokens. Between plan() and apply().
+  void ran_for(std::uint32_t us);
 
  private:
   struct Active {
-    Sequence sequence;  // ids grow with the answer
-    std::vector<std::uint32_t> blocks;
-    std::uint32_t computed = 0;  // positions whose KV is in `blocks`
-    bool decoding = false;       // its prefill is done: one position a step
-    std::uint32_t take = 0;      // positions of the planned step
+    Sequence sequence;  // ids grow with the answer, and end in `drafts` guesses while planned
+    SequenceKv kv;
+    DraftRecord record;
+    std::uint32_t computed = 0;  // positions whose KV is in its blocks
+    bool decoding = false;       // its prefill is done: one position a step, and guesses
+    bool begun = false;          // some of it was computed since it was admitted
+    bool fetching = false;       // more of its KV may be in the store: it waits a step for that
+    std::uint32_t take = 0;      // positions of the planned step, guesses not counted
+    std::uint32_t drafts = 0;    // guesses of the planned step
+    TokenId guess = -1;          // the first of them, or what it would have been; -1: none
 
-    std::uint32_t length() const { return static_cast<std::uint32_t>(sequence.ids.size()); }
+    std::uint32_t length() const {
+      return static_cast<std::uint32_t>(sequence.ids.size()) - drafts;
+    }
     std::uint32_t remaining() const { return length() - computed; }
     std::uint32_t generated() const { return length() - sequence.prompt_tokens; }
+    // Blocks that may be found instead of computed: the last position's logits are needed.
+    std::uint32_t most_cached() const { return (length() - 1) / block_tokens; }
   };
 
   Result<void> check(const Sequence& sequence) const;
   void admit();
+  void find_kv();
+  bool follows(const Active& active, const Active& leader) const;
   void divide_budget();
+  std::uint32_t prefill_budget(std::uint32_t decoding, std::uint32_t prefilling) const;
   void take_blocks();
-  bool hold_blocks(std::size_t at);
   void send_back_youngest();
-  void release_blocks(Active& active);
+  void guess();
+  std::uint32_t guessable(const Active& active) const;
   RunnerRow row_of(const Active& active) const;
+  void apply(Active& active, std::span<Choice> chosen, StepReport& report);
   Finish append(Active& active, TokenId id) const;
 
   EngineInfo info_;
   BatchLimits limits_;
-  BlockPool pool_;
+  KvCache kv_;
+  StepCosts decode_costs_;  // of steps in which nobody's prompt is computed
+  StepCosts mixed_costs_;   // of the others, whose positions are others: the head, the context
   std::vector<Active> sequences_;  // in start order
   std::size_t admitted_ = 0;       // how many of them, from the front, may hold blocks
 
   // Of the planned step; members only so that their memory is reused.
   std::vector<PrefillShare> shares_;
+  std::vector<std::size_t> sharing_;  // the sequence of each share
   std::vector<std::size_t> planned_;  // the sequence of each row
   std::vector<RunnerRow> rows_;
+  std::vector<Begun> begun_;
+  std::vector<TokenId> guesses_;  // of the sequence that is applied
   std::uint32_t preempted_ = 0;
+  std::uint32_t positions_ = 0;
+  bool mixed_ = false;  // some prompt is computed
 };
 
 }  // namespace aorta::engine

@@ -8,10 +8,13 @@ namespace {
 
 class BatchStepper final : public Stepper {
  public:
-  BatchStepper(std::unique_ptr<Runner> runner, const BatchLimits& limits)
+  BatchStepper(std::unique_ptr<Runner> runner, const BatchLimits& limits,
+               std::shared_ptr<BlockStore> store)
       : runner_(std::move(runner)),
         info_(within(runner_->info(), limits)),
-        batcher_(info_, limits) {}
+        batcher_(info_, limits, kv_options(std::move(store))) {
+    chosen_.reserve(std::size_t{limits.step_tokens});
+  }
 
   const EngineInfo& info() const override { return info_; }
   EngineLoad load() const override { return batcher_.load(); }
@@ -19,17 +22,32 @@ class BatchStepper final : public Stepper {
   bool stop(const SequenceKey& key) override { return batcher_.stop(key); }
   bool idle() const override { return batcher_.idle(); }
 
-  StepReport step() override {
+  using Stepper::step;
+  void step(StepReport& report) override {
     const std::span<const RunnerRow> rows = batcher_.plan();
-    chosen_.assign(rows.size(), Choice{});
-    if (!rows.empty()) runner_->run(rows, chosen_);
-    return batcher_.apply(chosen_);
+    std::size_t samples = 0;
+    for (const RunnerRow& row : rows) samples += row.samples;
+    chosen_.assign(samples, Choice{});
+    if (!rows.empty()) {
+      runner_->run(rows, chosen_);
+      batcher_.ran_for(runner_->last_run_us());
+    }
+    batcher_.apply(chosen_, report);
   }
 
  private:
   static EngineInfo within(EngineInfo info, const BatchLimits& limits) {
     info.context_tokens = context_within(info.context_tokens, limits.blocks);
     return info;
+  }
+
+  KvOptions kv_options(std::shared_ptr<BlockStore> store) {
+    KvOptions options;
+    options.store = std::move(store);
+    options.memory = [runner = runner_.get()](std::uint32_t block) {
+      return runner->kv_block(block);
+    };
+    return options;
   }
 
   std::unique_ptr<Runner> runner_;
@@ -40,8 +58,9 @@ class BatchStepper final : public Stepper {
 
 }  // namespace
 
-std::unique_ptr<Stepper> make_stepper(std::unique_ptr<Runner> runner, const BatchLimits& limits) {
-  return std::make_unique<BatchStepper>(std::move(runner), limits);
+std::unique_ptr<Stepper> make_stepper(std::unique_ptr<Runner> runner, const BatchLimits& limits,
+                                      std::shared_ptr<BlockStore> store) {
+  return std::make_unique<BatchStepper>(std::move(runner), limits, std::move(store));
 }
 
 }  // namespace aorta::engine

@@ -24,6 +24,9 @@ class CpuBackend final : public Backend {
   Result<void> reserve_kv(std::uint32_t layers, std::uint32_t blocks,
                           const AttentionShape& shape) override;
 
+  // The memory of a KV block, all layers; every block has as much.
+  std::span<std::byte> block_memory(std::uint32_t block) const { return kv_.block(block); }
+
   void embed(const Weight& table, std::span<const TokenId> ids, float* out) override;
   void gather(const float* x, std::span<const std::uint32_t> rows, std::uint32_t width,
               float* out) override;

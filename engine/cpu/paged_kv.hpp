@@ -2,6 +2,7 @@
 // The KV pool: [block][layer][kv head]{ K [head_size][16], V [16][head_size] } in f16, so that a
 // block of 16 positions is one piece of memory.
 #include <cstdint>
+#include <span>
 
 #include "engine/backend.hpp"
 #include "engine/cpu/kernels.hpp"
@@ -29,6 +30,10 @@ class PagedKv {
   std::uint16_t* head(std::uint32_t block, std::uint32_t layer, std::uint32_t kv_head) const {
     return reinterpret_cast<std::uint16_t*>(memory_.data()) + block * block_elements_ +
            layer * layer_elements_ + kv_head * head_elements_;
+  }
+  std::span<std::byte> block(std::uint32_t block) const {
+    const std::size_t bytes = block_elements_ * sizeof(std::uint16_t);
+    return {memory_.data() + block * bytes, bytes};
   }
 
  private:

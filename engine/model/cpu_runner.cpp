@@ -1,8 +1,10 @@
 // The Runner over a decoder on the CPU: rows of the batcher to spans of the model, logits to
 // tokens.
 #include <algorithm>
+#include <chrono>
 
 #include "engine/batch/logprobs.hpp"
+#include "engine/batch/sample_place.hpp"
 #include "engine/batch/sampler.hpp"
 #include "engine/cpu/cpu_backend.hpp"
 #include "engine/engine.hpp"
@@ -14,13 +16,32 @@ namespace {
 
 class CpuRunner final : public Runner {
  public:
-  CpuRunner(std::unique_ptr<Decoder> model, std::shared_ptr<cpu::ThreadPool> pool, EngineInfo info)
-      : model_(std::move(model)), pool_(std::move(pool)), info_(std::move(info)) {}
+  CpuRunner(std::unique_ptr<Decoder> model, const cpu::CpuBackend& backend,
+            std::shared_ptr<cpu::ThreadPool> pool, EngineInfo info)
+      : model_(std::move(model)),
+        backend_(backend),
+        pool_(std::move(pool)),
+        info_(std::move(info)) {}
 
   const EngineInfo& info() const override { return info_; }
 
   void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
+    const auto begin = std::chrono::steady_clock::now();
+    compute(rows, chosen);
+    const auto took = std::chrono::steady_clock::now() - begin;
+    last_run_us_ = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  }
+  std::uint32_t last_run_us() const override { return last_run_us_; }
+
+  std::span<std::byte> kv_block(std::uint32_t block) override {
+    return backend_.block_memory(block);
+  }
+
+ private:
+  void compute(std::span<const RunnerRow> rows, std::span<Choice> chosen) {
     gather(rows);
+    AORTA_CHECK(chosen.size() == sampled_.size(), "a place for each token to be chosen");
     if (ids_.empty()) return;
     const std::span<const float> logits = model_->forward(ids_, spans_, wanted_);
     const cpu::FloatEnvironment environment;
@@ -29,16 +50,16 @@ class CpuRunner final : public Runner {
     pool_->run([&](std::uint32_t thread) { choose(rows, logits, thread, pool_->size(), chosen); });
   }
 
- private:
-  // Chooses every `stride`-th of the sampled rows' tokens, the first of them `from`.
+  // Chooses every `stride`-th of the step's tokens, the first of them `from`.
   void choose(std::span<const RunnerRow> rows, std::span<const float> logits, std::size_t from,
               std::size_t stride, std::span<Choice> chosen) const {
     for (std::size_t i = from; i < sampled_.size(); i += stride) {
-      const RunnerRow& row = rows[sampled_[i]];
+      const RunnerRow& row = rows[sampled_[i].row];
+      const SamplePlace place = place_of(row, sampled_[i].sample);
       const auto row_logits = logits.subspan(i * info_.vocabulary, info_.vocabulary);
-      Choice& choice = chosen[sampled_[i]];
-      choice.id = choose_token(row_logits, *row.sampling, row.ids, row.prompt_tokens,
-                               row.generated_index, row.banned);
+      Choice& choice = chosen[i];
+      choice.id = choose_token(row_logits, *row.sampling, place.ids, row.prompt_tokens,
+                               place.generated_index, place.banned);
       if (row.top_logprobs) choice.logprobs = logprobs_of(row_logits, choice.id, *row.top_logprobs);
     }
   }
@@ -50,25 +71,34 @@ class CpuRunner final : public Runner {
     sampled_.clear();
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const RunnerRow& row = rows[i];
-      AORTA_CHECK(row.count > 0 && row.first + row.count <= row.ids.size() &&
+      AORTA_CHECK(row.count > 0 && row.samples <= row.count &&
+                      row.first + row.count <= row.ids.size() &&
                       row.first + row.count <= info_.context_tokens,
                   "a batch row outside its sequence or the context");
       spans_.push_back({static_cast<std::uint32_t>(ids_.size()), row.count, row.first, row.blocks});
       const auto first = row.ids.begin() + row.first;
       ids_.insert(ids_.end(), first, first + row.count);
-      if (!row.sample) continue;
-      sampled_.push_back(i);
-      wanted_.push_back(static_cast<std::uint32_t>(ids_.size() - 1));
+      for (std::uint32_t sample = 0; sample < row.samples; ++sample) {
+        sampled_.push_back({i, sample});
+        wanted_.push_back(static_cast<std::uint32_t>(ids_.size() - row.samples + sample));
+      }
     }
   }
 
+  struct Sampled {
+    std::size_t row;  // of the batch
+    std::uint32_t sample;
+  };
+
   const std::unique_ptr<Decoder> model_;
+  const cpu::CpuBackend& backend_;  // the model's
   const std::shared_ptr<cpu::ThreadPool> pool_;
   const EngineInfo info_;
   std::vector<TokenId> ids_;  // of the step, as is what follows: kept for their capacity
   std::vector<RowSpan> spans_;
-  std::vector<std::uint32_t> wanted_;  // rows of the step whose logits are needed
-  std::vector<std::size_t> sampled_;   // the batch's rows they belong to
+  std::vector<std::uint32_t> wanted_;  // positions of the step whose logits are needed
+  std::vector<Sampled> sampled_;       // what is chosen from them
+  std::uint32_t last_run_us_ = 0;
 };
 
 }  // namespace
@@ -81,6 +111,7 @@ Result<std::unique_ptr<Runner>> make_cpu_runner(const ModelOptions& options) {
   auto pool = std::make_shared<cpu::ThreadPool>(std::max(options.threads, 1u));
   auto backend = cpu::make_backend(options.isa, pool, std::max(options.step_tokens, 8u));
   if (!backend) return backend.error();
+  const auto& cpu_backend = static_cast<const cpu::CpuBackend&>(**backend);
   auto model = Decoder::open(*pack, std::move(*backend), std::max(options.blocks, 2u));
   if (!model) return model.error();
   EngineInfo info;
@@ -88,8 +119,8 @@ Result<std::unique_ptr<Runner>> make_cpu_runner(const ModelOptions& options) {
   info.numerics_id = measure_numerics_id(**model, (*pack)->digest());
   info.context_tokens = (*model)->config().context_tokens;
   info.vocabulary = (*model)->config().vocabulary;
-  return std::unique_ptr<Runner>(
-      std::make_unique<CpuRunner>(std::move(*model), std::move(pool), std::move(info)));
+  return std::unique_ptr<Runner>(std::make_unique<CpuRunner>(std::move(*model), cpu_backend,
+                                                             std::move(pool), std::move(info)));
 }
 
 }  // namespace aorta::engine

@@ -33,7 +33,7 @@ struct OpenRequest {
   std::string numerics_id;         // of the epochs before; empty: none yet
   Determinism determinism = Determinism::prefer;
   PeerId executor;                    // where this epoch was placed; empty name: queued
-  std::vector<std::uint64_t> prefix;  // chained hashes of its full blocks (empty: no cache asked)
+  std::vector<std::uint64_t> prefix;  // not used: see Submit
   std::uint64_t waited_us = 0;        // waited_ms, exactly: many come within a millisecond
   std::uint32_t crashes = 0;          // counted ones with it on board
   template <class Self>
@@ -57,12 +57,13 @@ struct AdmissionBeat {
 
 struct RunningRequest {
   RequestKey key;
-  std::string admission;  // name of its owner
-  TokenIndex next;        // next index to be generated
-  bool finished = false;  // to its end: holds no slot, its tail awaits an ack
+  std::string admission;            // name of its owner
+  TokenIndex next;                  // next index to be generated
+  bool finished = false;            // to its end: holds no slot, its tail awaits an ack
+  std::uint32_t cached_tokens = 0;  // found in a cache; known once this epoch has a token
   template <class Self>
   static auto fields(Self& s) {
-    return std::tie(s.key, s.admission, s.next, s.finished);
+    return std::tie(s.key, s.admission, s.next, s.finished, s.cached_tokens);
   }
 };
 // Executor → scheduler. Free slots are what is advertised here less what was placed and is neither
@@ -80,10 +81,12 @@ struct ExecutorBeat {
   std::uint32_t prefill_per_second = 0;  // measured tokens/s; 0: not yet
   std::vector<RunningRequest> running;   // everything that holds a slot or an unacked tail
   std::uint64_t heard = 0;               // count of the last SchedulerBeat that had come; 0: none
+  std::uint32_t blocks_cached = 0;       // held by nobody: taken when others are needed
   template <class Self>
   static auto fields(Self& s) {
     return std::tie(s.state, s.model, s.numerics_id, s.slots_total, s.blocks_total, s.blocks_used,
-                    s.steps, s.median_step_us, s.prefill_per_second, s.running, s.heard);
+                    s.steps, s.median_step_us, s.prefill_per_second, s.running, s.heard,
+                    s.blocks_cached);
   }
 };
 // Scheduler → admissions and executors: what admissions shed by, and a count that their own beats

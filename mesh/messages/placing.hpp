@@ -10,9 +10,12 @@ namespace aorta::mesh {
 struct Submit {  // also after `lost`, with the next epoch
   static constexpr std::uint16_t number = 20;
   OpenRequest open;
+  // The names of the KV blocks of its ids, in order, 64 bits of each: a prefix of them may be
+  // cached where a request with the same ones ran. Not repeated in heartbeats.
+  std::vector<std::uint64_t> prefix;
   template <class Self>
   static auto fields(Self& s) {
-    return std::tie(s.open);
+    return std::tie(s.open, s.prefix);
   }
 };
 struct Placed {

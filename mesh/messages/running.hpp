@@ -35,10 +35,11 @@ struct Start {
   std::uint32_t lease_ms = 0;      // the executor's right to go on without an Ack
   bool logprobs = false;           // each token comes with its log-probability
   std::uint32_t top_logprobs = 0;  // and with those of so many of the likeliest
+  std::uint64_t cache_salt = 0;    // the tenant's: nobody else hits its cached prefixes
   template <class Self>
   static auto fields(Self& s) {
     return std::tie(s.key, s.prompt, s.generated, s.max_tokens, s.min_tokens, s.stop_ids,
-                    s.sampling, s.lease_ms, s.logprobs, s.top_logprobs);
+                    s.sampling, s.lease_ms, s.logprobs, s.top_logprobs, s.cache_salt);
   }
 };
 enum class Finish : std::uint8_t { none = 0, stop = 1, length = 2 };  // engine::Finish
@@ -57,9 +58,10 @@ struct TokenRun {
   std::vector<TokenId> ids;             // at first, first + 1, …
   Finish finish = Finish::none;         // of the last id: the stream is complete
   std::vector<TokenLogprobs> logprobs;  // one for each id where Start asked for them; else none
+  std::uint32_t cached_tokens = 0;      // of its prompt, found in a cache; with the epoch's first ids
   template <class Self>
   static auto fields(Self& s) {
-    return std::tie(s.key, s.first, s.ids, s.finish, s.logprobs);
+    return std::tie(s.key, s.first, s.ids, s.finish, s.logprobs, s.cached_tokens);
   }
 };
 // Executor → admission: one per engine step and admission.

@@ -24,7 +24,8 @@ void tell_seed(int signal) {
   char line[64];
   const int length = std::snprintf(line, sizeof line, "\nseed %llu ended in signal %d\n",
                                    static_cast<unsigned long long>(running_seed), signal);
-  [[maybe_unused]] const auto written = write(STDERR_FILENO, line, static_cast<std::size_t>(length));
+  [[maybe_unused]] const auto written =
+      write(STDERR_FILENO, line, static_cast<std::size_t>(length));
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }
@@ -111,6 +112,10 @@ std::string summary(const BatchResult& result) {
   line("epochs", t.epochs);
   line("checks", t.checks);
   line("virtual ms", t.virtual_ms);
+  line("cached", t.cached);
+  line("fetched", t.fetched);
+  line("drafted", t.drafted);
+  line("drafts kept", t.drafts_kept);
   text += "ends:";
   for (const auto& [outcome, count] : t.outcomes) text += fmt::format(" {} {},", count, outcome);
   text.back() = '\n';

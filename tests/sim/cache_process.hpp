@@ -12,6 +12,12 @@ class CacheProcess final : public CoreProcess<cache::Cache> {
  protected:
   void after_turn() override {
     core_->take_evictions();
+    if (core_->take_store_job()) {
+      timeline_.after(std::chrono::milliseconds(1), [this, life = life()] {
+        if (life != this->life()) return;
+        turn([this](TimePoint, mesh::Outbox& out) { core_->on_store(std::string("kv"), out); });
+      });
+    }
     for (const cache::PackJob& job : core_->take_jobs()) {
       const auto takes = packed_ ? std::chrono::milliseconds(1) : std::chrono::milliseconds(80);
       timeline_.after(takes, [this, job, life = life()] {

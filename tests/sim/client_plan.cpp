@@ -14,6 +14,17 @@ namespace {
 constexpr std::int64_t begin_us = 200'000;  // executors may not be ready yet
 }
 
+// Half the prompts begin as others of the world do: some of what a cache is asked for is there.
+void World::share_prefix(std::vector<TokenId>& prompt, Random& random) const {
+  if (!random.chance(0.5)) return;
+  Random document(seed_ * 31 + static_cast<std::uint64_t>(random.between(0, 1)));
+  std::vector<TokenId> shared;
+  for (std::int64_t left = random.between(16, 200); left > 0; --left) {
+    shared.push_back(static_cast<TokenId>(document.between(8, 255)));
+  }
+  prompt.insert(prompt.begin(), shared.begin(), shared.end());
+}
+
 ClientPlan World::make_plan(int number, Random& random) {
   using Habit = ClientPlan::Habit;
   ClientPlan plan;
@@ -38,6 +49,9 @@ ClientPlan World::make_plan(int number, Random& random) {
   for (std::int64_t i = 0; i < prompt; ++i) {
     request.prompt_ids.push_back(static_cast<TokenId>(random.between(8, 255)));
   }
+  Random habits(seed_ * 2003 + static_cast<std::uint64_t>(number));
+  share_prefix(request.prompt_ids, habits);
+  if (habits.chance(0.3)) request.sampling.logit_bias = {{'x', 85.0f}};  // easy to guess ahead
   plan.poisonous = number == 0 && random.chance(options_.faults.poison);
   if (plan.poisonous) {
     request.prompt_ids[random.next() % request.prompt_ids.size()] = poison_id;
@@ -62,7 +76,8 @@ ClientPlan World::make_plan(int number, Random& random) {
     request.stop_ids = {'a', 'o'};
     request.min_tokens = static_cast<std::uint32_t>(random.between(1, *request.max_tokens));
   }
-  if (random.chance(0.04)) request.timeout_ms = static_cast<std::uint32_t>(random.between(300, 3000));
+  if (random.chance(0.04))
+    request.timeout_ms = static_cast<std::uint32_t>(random.between(300, 3000));
   if (plan.habit == Habit::resumes) {
     request.on_disconnect =
         random.chance(0.5) ? admission::OnDisconnect::park : admission::OnDisconnect::finish;
@@ -135,8 +150,8 @@ void World::plan_script() {
 
 // A cut of the script, when its token has been generated.
 void World::play(ExecutorProcess& executor, std::uint32_t token) {
-  const auto cut = std::find_if(cuts_.begin(), cuts_.end(),
-                                [&](const Cut& one) { return one.token == token; });
+  const auto cut =
+      std::find_if(cuts_.begin(), cuts_.end(), [&](const Cut& one) { return one.token == token; });
   if (cut == cuts_.end()) return;
   timeline_.after(cut->after, [this, &executor, what = cut->what, self = executor.self()] {
     if (!executor.alive() || executor.self() != self) return;

@@ -27,6 +27,7 @@ class CrashingRunner final : public engine::Runner {
     }
     runner_->run(rows, chosen);
   }
+  std::span<std::byte> kv_block(std::uint32_t block) override { return runner_->kv_block(block); }
 
  private:
   std::unique_ptr<engine::Runner> runner_;
@@ -55,6 +56,7 @@ void ExecutorProcess::crash() {
 
 void ExecutorProcess::died() {
   stepper_.reset();
+  store_.reset();
   stepping_ = false;
   stalled_until_ = {};
   turns_ = commands_ = 0;
@@ -75,13 +77,20 @@ void ExecutorProcess::after_turn() {
       if (life == this->life()) open();
     });
   }
+  if (const auto store = core_->take_store(); store && store_) {
+    store_->use(store->empty() ? nullptr : setup_.store);
+  }
   for (const auto& command : core_->take_engine_commands()) obey(command);
 }
 
 void ExecutorProcess::open() {
-  stepper_ = engine::make_stepper(make_runner(setup_), setup_.limits);
-  turn([this](TimePoint now, mesh::Outbox& out) {
+  auto runner = make_runner(setup_);
+  const std::uint64_t block_bytes = runner->kv_block(0).size();
+  store_ = std::make_shared<executor::LateStore>();
+  stepper_ = engine::make_stepper(std::move(runner), setup_.limits, store_);
+  turn([this, block_bytes](TimePoint now, mesh::Outbox& out) {
     core_->on_engine_ready(stepper_->info(), stepper_->load(), now, out);
+    core_->share_blocks(block_bytes, now);
   });
 }
 
@@ -130,6 +139,7 @@ void ExecutorProcess::step() {
   } catch (const EngineCrash&) {
     return crash();
   }
+  if (on_step) on_step(report);
   if (on_token) {
     for (const engine::Generated& token : report.tokens) on_token(token);
   }

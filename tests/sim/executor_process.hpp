@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "actors/executor/executor.hpp"
+#include "actors/executor/late_store.hpp"
 #include "actors/node/death.hpp"
 #include "tests/sim/process.hpp"
 
@@ -20,7 +21,8 @@ struct EngineSetup {
   engine::FakeOptions fake;
   engine::BatchLimits limits;
   EngineTimes times;
-  TokenId poison = -1;  // of the prompt that crashes it
+  TokenId poison = -1;                        // of the prompt that crashes it
+  std::shared_ptr<engine::BlockStore> store;  // the host's
 };
 
 class ExecutorProcess final : public Process {
@@ -39,9 +41,10 @@ class ExecutorProcess final : public Process {
   // Why it died last: told before on_death, at every death.
   const node::Death& death() const { return death_; }
 
-  std::function<void(ExecutorProcess&)> on_death;    // killed, crashed or left
-  std::function<void(ExecutorProcess&)> on_crash;    // before it dies: it still has all on board
+  std::function<void(ExecutorProcess&)> on_death;  // killed, crashed or left
+  std::function<void(ExecutorProcess&)> on_crash;  // before it dies: it still has all on board
   std::function<void(const engine::Generated&)> on_token;
+  std::function<void(const engine::StepReport&)> on_step;
 
  protected:
   std::unique_ptr<mesh::Service> make_core(const mesh::Hello& hello) override;
@@ -58,6 +61,7 @@ class ExecutorProcess final : public Process {
   EngineSetup setup_;
   executor::Executor* core_ = nullptr;
   std::unique_ptr<engine::Stepper> stepper_;
+  std::shared_ptr<executor::LateStore> store_;  // of this life
   TimePoint stalled_until_{};
   bool stepping_ = false, crashing_ = false;
   std::uint32_t commands_ = 0;

@@ -8,7 +8,8 @@ Oracle::Oracle(engine::FakeOptions options, std::shared_ptr<const engine::TextMo
     : options_(options), model_(std::move(model)) {}
 
 Expected Oracle::answer(const admission::GenerateRequest& request, std::uint32_t choice) const {
-  auto stepper = engine::make_stepper(engine::make_fake_runner(options_), {});
+  auto stepper = engine::make_stepper(engine::make_fake_runner(options_),
+                                      {.prefix_cache = false, .draft_tokens = 0});
   engine::Sequence sequence;
   sequence.key = {request.id, Epoch{1}};
   sequence.ids = request.prompt_ids;

@@ -36,6 +36,11 @@ TEST(Simulator, FreshSeeds) {
   fmt::print("base seed {}\n", options.base);
   const BatchResult result = run_batch(options);
   fmt::print("{}", summary(result));
+  if (result.tally.seeds >= 100) {
+    EXPECT_GT(result.tally.cached, result.tally.fetched) << "prefixes are found";
+    EXPECT_GT(result.tally.fetched, 0u) << "also those of executors that died";
+    EXPECT_GT(result.tally.drafts_kept, 0u) << "and tokens guessed ahead";
+  }
   if (result.failure) {
     ADD_FAILURE() << "seed " << result.failure->seed << ": " << result.failure->violation
                   << "\n  tools/sim --seed " << result.failure->seed << " --trace --shrink";

@@ -28,8 +28,9 @@ engine::FakeOptions fake_options() {
   return options;
 }
 
-EngineSetup engine_setup(const WorldOptions& options, Duration load, TokenId poison) {
-  EngineSetup setup{.fake = fake_options()};
+EngineSetup engine_setup(const WorldOptions& options, Duration load, TokenId poison,
+                         std::shared_ptr<engine::BlockStore> store) {
+  EngineSetup setup{.fake = fake_options(), .store = std::move(store)};
   setup.times.load = load;
   setup.limits.slots = 4;
   setup.limits.step_tokens = 32;
@@ -46,6 +47,8 @@ void Tally::add(const Tally& other) {
   seeds += other.seeds, events += other.events, messages += other.messages;
   faults += other.faults, requests += other.requests, tokens += other.tokens;
   epochs += other.epochs, checks += other.checks, virtual_ms += other.virtual_ms;
+  cached += other.cached, fetched += other.fetched;
+  drafted += other.drafted, drafts_kept += other.drafts_kept;
   for (const auto& [outcome, count] : other.outcomes) outcomes[outcome] += count;
   coverage.add(other.coverage);
 }
@@ -56,6 +59,7 @@ World::World(std::uint64_t seed, WorldOptions options)
       random_(seed),
       network_(timeline_, Random(seed ^ 0x6e6574).next(), {}),
       oracle_(fake_options(), engine::make_fake_text_model(fake_options())) {
+  store_ = std::make_shared<MemoryStore>(seed ^ 0x626c6f636b73);
   draw_options();
   build();
   plan_clients();
@@ -116,9 +120,9 @@ void World::build() {
         options.attendance.report_every = report_every;
         return std::make_unique<cache::Cache>(self, options, std::vector<cache::PackFile>{});
       });
-  for (Process* process : {static_cast<Process*>(scheduler_.get()),
-                           static_cast<Process*>(monitor_.get()),
-                           static_cast<Process*>(cache_.get())}) {
+  for (Process* process :
+       {static_cast<Process*>(scheduler_.get()), static_cast<Process*>(monitor_.get()),
+        static_cast<Process*>(cache_.get())}) {
     watch(*process);
     process->boot();
   }
@@ -134,9 +138,8 @@ void World::build() {
     options.retain_ms = ms_of(retain_);
     options.journal = journal_;
     Journal journal(timeline_, Random(seed_ * 31 + static_cast<std::uint64_t>(i)), journal_write_);
-    admissions_.push_back(
-        std::make_unique<AdmissionProcess>(timeline_, network_, fmt::format("admission-{}", i),
-                                           options, oracle_, std::move(journal)));
+    admissions_.push_back(std::make_unique<AdmissionProcess>(
+        timeline_, network_, fmt::format("admission-{}", i), options, oracle_, std::move(journal)));
     watch(*admissions_.back());
     admissions_.back()->boot();
   }
@@ -174,10 +177,15 @@ ExecutorProcess& World::add_executor(const std::string& name) {
   options.drain_for = milliseconds(500);
   options.report_every = report_every;
   executors_.push_back(std::make_unique<ExecutorProcess>(
-      timeline_, network_, name, options, engine_setup(options_, load_, poison_id)));
+      timeline_, network_, name, options, engine_setup(options_, load_, poison_id, store_)));
   ExecutorProcess& executor = *executors_.back();
   executor.on_death = [this](ExecutorProcess& dead) { child_died(dead); };
   executor.on_crash = [this](ExecutorProcess& crashing) { note_crash(crashing); };
+  executor.on_step = [this](const engine::StepReport& report) {
+    for (const engine::Begun& begun : report.begun) tally_.cached += begun.cached_tokens;
+    tally_.drafted += report.drafted;
+    tally_.drafts_kept += report.drafts_kept;
+  };
   executor.on_token = [this, &executor](const engine::Generated& token) {
     auto known = known_.find(token.key.request.low);
     if (known == known_.end()) return;
@@ -272,6 +280,7 @@ void World::run() {
   }
   if (violation_.empty()) expect_calm();
   tally_.seeds = 1;
+  tally_.fetched = store_->loads();
   tally_.events = timeline_.events();
   tally_.messages = network_.messages();
   tally_.virtual_ms = static_cast<std::uint64_t>(to_ms(timeline_.now() - Timeline::epoch));

@@ -19,6 +19,7 @@
 #include "actors/claims.hpp"
 #include "actors/monitor/monitor.hpp"
 #include "actors/scheduler/scheduler.hpp"
+#include "tests/sim/block_store.hpp"
 #include "tests/sim/cache_process.hpp"
 #include "tests/sim/client.hpp"
 #include "tests/sim/coverage.hpp"
@@ -31,6 +32,8 @@ namespace aorta::sim {
 struct Tally {
   std::uint64_t seeds = 0, events = 0, messages = 0, faults = 0, requests = 0, tokens = 0;
   std::uint64_t epochs = 0, checks = 0, virtual_ms = 0;
+  std::uint64_t cached = 0, fetched = 0;  // tokens found by engines; of them, blocks by the store
+  std::uint64_t drafted = 0, drafts_kept = 0;
   std::map<std::string, int> outcomes;  // of clients
   Coverage coverage;
   void add(const Tally& other);
@@ -75,6 +78,7 @@ class World {
   // Who asks for what.
   static constexpr TokenId poison_id = 7;  // in no prompt but one that shall crash engines
   ClientPlan make_plan(int number, Random& random);
+  void share_prefix(std::vector<TokenId>& prompt, Random& random) const;
   void plan_clients();
   void add_client(int number, AdmissionProcess& admission, AdmissionProcess& other, ClientPlan plan,
                   Duration arrival);
@@ -138,6 +142,7 @@ class World {
   std::unique_ptr<SchedulerProcess> scheduler_;
   std::unique_ptr<MonitorProcess> monitor_;
   std::unique_ptr<CacheProcess> cache_;
+  std::shared_ptr<MemoryStore> store_;
   std::unique_ptr<NodeProcess> node_;
   std::vector<std::unique_ptr<AdmissionProcess>> admissions_;
   std::vector<std::unique_ptr<ExecutorProcess>> executors_;
@@ -173,11 +178,12 @@ class World {
   };
   std::vector<Aimed> aimed_;
   const FaultKind* striking_ = nullptr;  // the last that struck
-  std::vector<Cut> cuts_;  // of the script, still to come
-  std::string target_;  // the executor that an aimed strike is for
+  std::vector<Cut> cuts_;                // of the script, still to come
+  std::string target_;                   // the executor that an aimed strike is for
   TimePoint next_check_{}, faults_end_{}, disturbed_until_{};
   std::map<const Process*, TimePoint> hampered_until_;  // paused, slowed
-  Duration place_slack_{};  // how much later than its admission the scheduler may have learnt of one
+  Duration
+      place_slack_{};  // how much later than its admission the scheduler may have learnt of one
   std::map<mesh::PeerId, bool> crashed_;  // with the poison on board
   std::set<mesh::RequestKey> crash_counted_;
   int strikes_ = 0, clients_planned_ = 0;

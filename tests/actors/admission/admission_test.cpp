@@ -118,11 +118,14 @@ TEST(Admission, TheAuditTellsEachEpoch) {
   const auto reply = h.last<mesh::AuditReply>();
   EXPECT_EQ(reply.token, 42u);
   EXPECT_NE(reply.json.find("\"balanced\":true"), std::string::npos) << reply.json;
-  EXPECT_NE(reply.json.find(R"({"epoch":1,"executor":"executor-1","first_index":0,"lost":"dead"})"),
-            std::string::npos)
+  EXPECT_NE(
+      reply.json.find(
+          R"({"epoch":1,"executor":"executor-1","first_index":0,"cached_tokens":0,"lost":"dead"})"),
+      std::string::npos)
       << reply.json;
-  EXPECT_NE(reply.json.find(R"({"epoch":2,"executor":"executor-1","first_index":2})"),
-            std::string::npos)
+  EXPECT_NE(
+      reply.json.find(R"({"epoch":2,"executor":"executor-1","first_index":2,"cached_tokens":0})"),
+      std::string::npos)
       << reply.json;
 }
 

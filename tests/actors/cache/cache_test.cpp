@@ -12,10 +12,12 @@ using std::chrono::seconds;
 
 class CacheTest : public ::testing::Test {
  protected:
-  void begin(std::uint64_t max_bytes, const std::vector<PackFile>& found = {}) {
+  void begin(std::uint64_t max_bytes, const std::vector<PackFile>& found = {},
+             bool shares_blocks = true) {
     CacheOptions options;
     options.attendance.scheduler_address = "inproc://scheduler";
     options.max_bytes = max_bytes;
+    options.shares_blocks = shares_blocks;
     mesh::Hello hello;
     hello.kind = mesh::ServiceKind::cache;
     hello.self = {"cache", Incarnation{1}};
@@ -34,6 +36,9 @@ class CacheTest : public ::testing::Test {
   }
   void ask(const mesh::PeerId& from, const std::string& gguf) {
     cache->receive(from, mesh::PackRequest{gguf}, now, out);
+  }
+  void ask_for_store(const mesh::PeerId& from, std::uint64_t block_bytes) {
+    cache->receive(from, mesh::PackRequest{"", block_bytes}, now, out);
   }
   void packed(const std::string& gguf, const std::string& pack, std::uint64_t bytes) {
     cache->on_packed(gguf, PackFile{pack, bytes}, now, out);
@@ -149,6 +154,67 @@ TEST_F(CacheTest, ALeaseOfOneWhoNeverBecameAMemberEnds) {
   EXPECT_TRUE(cache->take_evictions().empty()) << "it may only be starting";
   advance(seconds(31));
   EXPECT_EQ(cache->take_evictions(), (std::vector<std::string>{"/p/m.pack"}));
+}
+
+TEST_F(CacheTest, TheStoreIsMadeOnceForAllWhoAsk) {
+  begin(50);
+  const auto one = join("executor-1"), two = join("executor-2");
+  ask_for_store(one, 4096);
+  ask_for_store(two, 4096);
+  const auto job = cache->take_store_job();
+  ASSERT_TRUE(job.has_value());
+  EXPECT_EQ(job->block_bytes, 4096u);
+  EXPECT_FALSE(cache->take_store_job().has_value());
+  EXPECT_TRUE(replies("executor-1").empty());
+  cache->on_store(std::string("/dev/shm/kv"), out);
+  for (const char* who : {"executor-1", "executor-2"}) {
+    ASSERT_EQ(replies(who).size(), 1u);
+    EXPECT_EQ(replies(who)[0].kv_store_path, "/dev/shm/kv");
+    EXPECT_EQ(replies(who)[0].gguf_path, "");
+  }
+  ask_for_store(join("executor-3"), 4096);
+  EXPECT_FALSE(cache->take_store_job().has_value());
+  ASSERT_EQ(replies("executor-3").size(), 1u);
+  EXPECT_EQ(replies("executor-3")[0].kv_store_path, "/dev/shm/kv");
+  EXPECT_TRUE(cache->take_jobs().empty()) << "no pack was asked for";
+}
+
+TEST_F(CacheTest, BlocksOfAnotherSizeWaitUntilNobodyUsesTheFirst) {
+  begin(50);
+  ask_for_store(join("executor-1"), 4096);
+  cache->take_store_job();
+  cache->on_store(std::string("/dev/shm/kv"), out);
+  const auto other = join("executor-2");
+  ask_for_store(other, 8192);
+  EXPECT_FALSE(cache->take_store_job().has_value());
+  ASSERT_EQ(replies("executor-2").size(), 1u);
+  EXPECT_EQ(replies("executor-2")[0].kv_store_path, "") << "it does without";
+  members_are({{"executor-1", mesh::ServiceState::dead}});
+  ask_for_store(other, 8192);
+  const auto job = cache->take_store_job();
+  ASSERT_TRUE(job.has_value());
+  EXPECT_EQ(job->block_bytes, 8192u);
+}
+
+TEST_F(CacheTest, AStoreThatCannotBeMadeIsToldAndTriedAgain) {
+  begin(50);
+  const auto one = join("executor-1");
+  ask_for_store(one, 4096);
+  cache->take_store_job();
+  cache->on_store(Error{ErrorCode::io, "no room"}, out);
+  ASSERT_EQ(replies("executor-1").size(), 1u);
+  EXPECT_EQ(replies("executor-1")[0].kv_store_path, "");
+  ask_for_store(one, 4096);
+  EXPECT_TRUE(cache->take_store_job().has_value());
+}
+
+TEST_F(CacheTest, NoStoreWhereNoneIsConfigured) {
+  begin(50, {}, false);
+  ask_for_store(join("executor-1"), 4096);
+  EXPECT_FALSE(cache->take_store_job().has_value());
+  ASSERT_EQ(replies("executor-1").size(), 1u);
+  EXPECT_TRUE(replies("executor-1")[0].ready);
+  EXPECT_EQ(replies("executor-1")[0].kv_store_path, "");
 }
 
 TEST_F(CacheTest, DrainSaysGoodbyeAndLeaves) {

@@ -47,11 +47,12 @@ inline Answer undisturbed(const FakeOptions& options, Sequence s) {
     row.ids = s.ids;
     row.count = static_cast<std::uint32_t>(s.ids.size());
     row.blocks = blocks;
-    row.sample = true;
+    row.samples = 1;
     row.prompt_tokens = s.prompt_tokens;
     row.generated_index = static_cast<std::uint32_t>(s.ids.size()) - s.prompt_tokens;
     row.sampling = &s.sampling;
-    if (row.generated_index < s.min_tokens) row.banned = s.stop_ids;
+    row.stop_ids = s.stop_ids;
+    row.min_tokens = s.min_tokens;
     row.top_logprobs = s.top_logprobs;
     Choice choice;
     runner->run({&row, 1}, {&choice, 1});

@@ -6,6 +6,7 @@
 
 #include "tests/engine/batch/batch_helpers.hpp"
 #include "tests/engine/batch/checked_runner.hpp"
+#include "tests/engine/batch/memory_store.hpp"
 #include "tests/engine/batch/test_seed.hpp"
 
 namespace aorta::engine {
@@ -267,13 +268,16 @@ class RandomLife {
     limits_.slots = 1 + below(12);
     limits_.step_tokens = 1 + below(80);
     limits_.blocks = (options_.context_tokens + block_tokens - 1) / block_tokens + below(20);
-    engine_ = stepper(options_, limits_);
+    limits_.prefix_cache = below(4) > 0;
+    limits_.draft_tokens = below(6);
+    open();
   }
 
   void live() {
     for (int turn = 0; turn < 300; ++turn) {
       if (below(3) == 0) start();
       if (below(12) == 0 && !alive_.empty()) cut_and_resume();
+      if (below(150) == 0) restart();
       step();
       if (testing::Test::HasFailure()) return;
     }
@@ -285,6 +289,9 @@ class RandomLife {
     EXPECT_EQ(engine_->load().blocks_used, 0u);
   }
   std::uint32_t preempted() const { return preempted_; }
+  std::uint32_t cached() const { return cached_; }
+  std::uint32_t kept() const { return kept_; }
+  std::uint32_t fetched() const { return store_->loads; }
 
  private:
   struct Life {
@@ -295,7 +302,12 @@ class RandomLife {
   std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>(random_() % n); }
 
   void start() {
-    Sequence s = make_sequence(next_++, 1 + below(options_.context_tokens - 1), 1 + below(120));
+    Sequence s = make_sequence(below(3) == 0 ? next_ : below(4),
+                               1 + below(options_.context_tokens - 1), 1 + below(120));
+    s.key = key_of(next_);
+    s.sampling.seed = next_++;
+    s.cache_salt = below(5) == 0 ? 1 : 0;
+    if (below(3) == 0) s.sampling.logit_bias = {{66, 85.0f}};
     s.min_tokens = below(20);
     s.sampling.choice = below(3);
     if (below(6) == 0) s.stop_ids.clear();
@@ -304,6 +316,17 @@ class RandomLife {
     const auto started = engine_->start(s);
     ASSERT_EQ(started.ok(), room);
     if (room) alive_[s.key] = {s, {}, undisturbed(options_, s)};
+  }
+
+  void open() {
+    engine_ = make_stepper(std::make_unique<CheckedRunner>(options_, limits_), limits_,
+                           below(2) == 0 ? store_ : nullptr);
+  }
+
+  // The executor dies with all; another begins with what the store has.
+  void restart() {
+    alive_.clear();
+    open();
   }
 
   // The executor dies under it, or it is cancelled for good.
@@ -324,6 +347,8 @@ class RandomLife {
   void step() {
     const StepReport report = engine_->step();
     preempted_ += report.preempted;
+    kept_ += report.drafts_kept;
+    for (const Begun& begun : report.begun) cached_ += begun.cached_tokens;
     for (const Generated& token : report.tokens) {
       ASSERT_TRUE(alive_.contains(token.key));
       Life& life = alive_[token.key];
@@ -346,18 +371,25 @@ class RandomLife {
   std::unique_ptr<Stepper> engine_;
   std::map<SequenceKey, Life> alive_;
   std::uint64_t next_ = 0;
-  std::uint32_t preempted_ = 0;
+  std::uint32_t preempted_ = 0, cached_ = 0, kept_ = 0;
+  std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
 };
 
 TEST(Batcher, RandomLivesAnswerAsUndisturbedOnes) {
-  std::uint32_t preempted = 0;
+  std::uint32_t preempted = 0, cached = 0, kept = 0, fetched = 0;
   for (std::uint64_t seed = test_seed(); seed < test_seed() + 200; ++seed) {
     RandomLife life(seed);
     life.live();
     ASSERT_FALSE(HasFailure()) << "AORTA_TEST_SEED=" << seed;
     preempted += life.preempted();
+    cached += life.cached();
+    kept += life.kept();
+    fetched += life.fetched();
   }
   EXPECT_GT(preempted, 100u);  // or the test does not test what it should
+  EXPECT_GT(cached, 10000u);
+  EXPECT_GT(kept, 1000u);
+  EXPECT_GT(fetched, 100u);
 }
 
 }  // namespace

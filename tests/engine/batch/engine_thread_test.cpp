@@ -69,10 +69,10 @@ class GatedStepper final : public Stepper {
   Result<void> start(Sequence s) override { return inner_->start(std::move(s)); }
   bool stop(const SequenceKey& key) override { return inner_->stop(key); }
   bool idle() const override { return inner_->idle(); }
-  StepReport step() override {
+  void step(StepReport& report) override {
     entered.release();
     may_leave.acquire();
-    return inner_->step();
+    inner_->step(report);
   }
   Semaphore entered, may_leave;
 
@@ -87,7 +87,7 @@ class ThrowingStepper final : public Stepper {
   Result<void> start(Sequence) override { return {}; }
   bool stop(const SequenceKey&) override { return false; }
   bool idle() const override { return false; }
-  StepReport step() override { throw std::runtime_error("a kernel failed"); }
+  void step(StepReport&) override { throw std::runtime_error("a kernel failed"); }
 
  private:
   EngineInfo info_;
@@ -150,6 +150,21 @@ TEST(EngineThread, AStopWhileIdleIsAnsweredToo) {
   Owner owner(fake(), {});
   ASSERT_TRUE(owner.engine.stop(key_of(1)));
   EXPECT_EQ(owner.next().steps, 0u);
+}
+
+TEST(EngineThread, AReportThatWasGivenBackIsNotToldAgain) {
+  Owner owner(fake(), {.commands = 4, .reports = 1});
+  ASSERT_TRUE(owner.engine.start(make_sequence(1, 5, 1)));
+  EngineReport report = owner.next();
+  ASSERT_EQ(report.step.tokens.size(), 1u);
+  for (int round = 0; round < 3; ++round) {
+    owner.engine.give_back(std::move(report));
+    ASSERT_TRUE(owner.engine.stop(key_of(1)));
+    report = owner.next();
+    EXPECT_TRUE(report.step.tokens.empty());
+    EXPECT_TRUE(report.step.begun.empty());
+    EXPECT_EQ(report.step.prefill_tokens, 0u);
+  }
 }
 
 TEST(EngineThread, AFullRingOfCommandsRefuses) {

@@ -40,6 +40,23 @@ TEST(BlockPool, ASharedBlockIsFreeWhenItsLastHolderLetsGo) {
   EXPECT_EQ(pool.used(), 0u);
 }
 
+TEST(BlockPool, AKeptBlockIsNeitherFreeNorUsedUntilItIsForgotten) {
+  BlockPool pool(1);
+  const auto block = pool.take().value();
+  pool.share(block);
+  EXPECT_FALSE(pool.release(block, true));
+  EXPECT_TRUE(pool.release(block, true));
+  EXPECT_EQ(pool.cached(), 1u);
+  EXPECT_EQ(pool.used() + pool.free(), 0u);
+  EXPECT_EQ(pool.take(), std::nullopt);
+  pool.share(block);
+  EXPECT_EQ(pool.used(), 1u);
+  EXPECT_EQ(pool.cached(), 0u);
+  pool.release(block, true);
+  pool.forget(block);
+  EXPECT_EQ(pool.take(), block);
+}
+
 TEST(BlockPool, AnEmptyPoolHasNone) { EXPECT_EQ(BlockPool(0).take(), std::nullopt); }
 
 TEST(BlockPoolDeathTest, MistakesAbort) {
@@ -49,6 +66,7 @@ TEST(BlockPoolDeathTest, MistakesAbort) {
   pool.release(block);
   EXPECT_DEATH(pool.release(block), "nobody holds");
   EXPECT_DEATH(pool.share(block), "nobody holds");
+  EXPECT_DEATH(pool.forget(block), "not kept");
   EXPECT_DEATH(pool.release(2), "outside the pool");
 }
 

@@ -67,14 +67,18 @@ TEST_F(RunnerTest, AMixedBatchAnswersAsEachAlone) {
       members[m].ids[i] = static_cast<TokenId>((i * 31 + m * 7) % 512);
     }
   }
-  const auto row = [](const Member& m, std::uint32_t first, std::uint32_t count, bool sample) {
-    const auto size = static_cast<std::uint32_t>(m.ids.size());
-    return RunnerRow{m.ids, first, count,      m.blocks, sample,
-                     size,  0,     m.sampling, {},       m.top_logprobs};
+  const auto row = [](const Member& m, std::uint32_t first, std::uint32_t count,
+                      std::uint32_t samples) {
+    RunnerRow row{.ids = m.ids, .first = first, .count = count, .blocks = m.blocks};
+    row.samples = samples;
+    row.prompt_tokens = static_cast<std::uint32_t>(m.ids.size());
+    row.sampling = m.sampling;
+    row.top_logprobs = m.top_logprobs;
+    return row;
   };
   std::vector<Choice> alone;
   for (const Member& m : members) {
-    const auto whole = row(m, 0, static_cast<std::uint32_t>(m.ids.size()), true);
+    const auto whole = row(m, 0, static_cast<std::uint32_t>(m.ids.size()), 1);
     Choice chosen;
     runner->run({&whole, 1}, {&chosen, 1});
     EXPECT_EQ(chosen.logprobs.has_value(), m.top_logprobs.has_value());
@@ -82,8 +86,7 @@ TEST_F(RunnerTest, AMixedBatchAnswersAsEachAlone) {
   }
   std::vector<RunnerRow> batch;
   for (const Member& m : members) {
-    batch.push_back(
-        row(m, m.computed, static_cast<std::uint32_t>(m.ids.size()) - m.computed, true));
+    batch.push_back(row(m, m.computed, static_cast<std::uint32_t>(m.ids.size()) - m.computed, 1));
   }
   std::vector<Choice> together(batch.size());
   runner->run(batch, together);
@@ -95,10 +98,8 @@ TEST_F(RunnerTest, AMixedBatchAnswersAsEachAlone) {
   EXPECT_EQ(together[0].logprobs->top[0].first, together[0].id) << "greedy: the likeliest";
   EXPECT_TRUE(together[2].logprobs->top.empty());
   // A prefill that is not finished chooses nothing.
-  const auto part = row(members[2], 0, 16, false);
-  Choice untouched{.id = -1};
-  runner->run({&part, 1}, {&untouched, 1});
-  EXPECT_EQ(untouched.id, -1);
+  const auto part = row(members[2], 0, 16, 0);
+  runner->run({&part, 1}, {});
 }
 
 TEST_F(RunnerTest, AnswersBadOptionsWithASentence) {

@@ -1,0 +1,31 @@
+#pragma once
+// A block store in a map, that counts what is asked of it.
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "engine/engine.hpp"
+
+namespace aorta::engine {
+
+class MemoryStore final : public BlockStore {
+ public:
+  bool may_have(const BlockName& name) const override { return blocks.contains(name); }
+  bool load(const BlockName& name, std::span<std::byte> into) override {
+    const auto at = blocks.find(name);
+    if (at == blocks.end() || at->second.size() != into.size() || refuse) return false;
+    std::memcpy(into.data(), at->second.data(), into.size());
+    ++loads;
+    return true;
+  }
+  void save(const BlockName& name, std::span<const std::byte> block) override {
+    ++saves;
+    saved_twice += !blocks.emplace(name, std::vector<std::byte>(block.begin(), block.end())).second;
+  }
+
+  std::map<BlockName, std::vector<std::byte>> blocks;
+  std::uint32_t loads = 0, saves = 0, saved_twice = 0;
+  bool refuse = false;  // what was there is gone by the time it is read
+};
+
+}  // namespace aorta::engine
