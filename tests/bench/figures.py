@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 import mesh as meshes  # noqa: E402
 
+PACKS = ROOT / "build/bench/packs"  # its own: another checkout's may be of another version
 INSTRUCTIONS = ("avx2", "avx_vnni", "avx512_vnni", "amx_int8")  # that decide a CPU engine's speed
 
 

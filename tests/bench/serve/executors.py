@@ -64,7 +64,7 @@ def load(mesh, options, seed, tokens=OUT_TOKENS, words=PROMPT_WORDS, requests=No
 def one_speed(options, executors, seed):
     """One mesh: its rate, and the memory of its executors before and after the work."""
     sets = {**served.engine_settings(options.threads, hits=False),
-            "cache.folder": pathlib.Path.home() / ".cache/aorta/packs",
+            "cache.folder": figures.PACKS,
             "scheduler.slow_start_ms": 0}
     with meshes.Mesh(executors=executors, model=options.model, sets=sets) as mesh:
         before = memory_of(mesh, "executor")

@@ -46,7 +46,7 @@ class Aorta:
 
     def __init__(self, options, hits):
         self.sets = {**engine_settings(options.threads, hits),
-                     "cache.folder": pathlib.Path.home() / ".cache/aorta/packs"}
+                     "cache.folder": figures.PACKS}
         for setting in options.set:
             key, _, value = setting.partition("=")
             self.sets[key] = value
