@@ -13,9 +13,10 @@ import pathlib
 from xml.sax.saxutils import escape
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# In the order in which they are drawn.
 COLOURS = {"aorta": "#1f6feb", "llama.cpp": "#d97706", "llama-server": "#d97706",
            "OpenVINO GenAI": "#6b7280"}
-LEFT, TOP, PLOT_HEIGHT, BAR, GAP, PANEL_GAP = 50, 64, 220, 26, 30, 60
+LEFT, TOP, PLOT_HEIGHT, BAR, GAP, PANEL_GAP = 50, 76, 220, 26, 30, 60
 INK, GRID = "#24292f", "#d0d7de"
 
 
@@ -38,11 +39,11 @@ def serve_panels(result):
 
 
 def nice(value):
-    """The least of 1, 2, 5 times a power of ten that is not below value."""
+    """A round number not far above value, for an axis in five parts."""
     power = 1.0
     while power * 10 <= value:
         power *= 10
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= value)
+    return next(power * factor for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if power * factor >= value)
 
 
 class Svg:
@@ -81,7 +82,7 @@ def bar(svg, x, base, scale, figure, colour):
 def draw_panel(svg, panel, left, top):
     """Draws it; returns its width."""
     groups, base = panel["groups"], top + PLOT_HEIGHT
-    # The limit counts for the axis only where it is near: decode alone reaches it, prefill does not.
+    # The bars set the axis, not the limit, which may be far above them.
     most = nice(max(figure["max"] for group in groups for figure in group["bars"].values()))
     scale, x = PLOT_HEIGHT / most, left + 10
     width = sum(len(group["bars"]) * BAR + GAP for group in groups)
@@ -92,8 +93,9 @@ def draw_panel(svg, panel, left, top):
         svg.text(left - 6, y + 4, f"{most * step / 5:,.0f}", 9, "end")
     for group in groups:
         span = len(group["bars"]) * BAR
-        for place, (name, figure) in enumerate(sorted(group["bars"].items())):
-            bar(svg, x + place * BAR, base, scale, figure, COLOURS.get(name, "#6b7280"))
+        for place, (name, figure) in enumerate(
+                sorted(group["bars"].items(), key=lambda bar: list(COLOURS).index(bar[0]))):
+            bar(svg, x + place * BAR, base, scale, figure, COLOURS[name])
         if group["limit"] and group["limit"] <= most:
             y = base - group["limit"] * scale
             svg.line(x - 3, y, x + span, y, "#cf222e", 1.5, "4 2")
@@ -118,8 +120,8 @@ def draw(results):
              f'{results[0]["model"]}', 13, "start", "bold")
     x = LEFT - 30
     names = {name for panel in panels for group in panel["groups"] for name in group["bars"]}
-    for name in sorted(names):
-        svg.rect(x, 36, 10, 10, COLOURS.get(name, "#6b7280"))
+    for name in (name for name in COLOURS if name in names):
+        svg.rect(x, 36, 10, 10, COLOURS[name])
         svg.text(x + 14, 45, name, 11, "start")
         x += 30 + 7 * len(name)
     svg.line(x, 41, x + 18, 41, "#cf222e", 1.5, "4 2")

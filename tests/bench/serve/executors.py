@@ -82,12 +82,14 @@ def sums(turns, executors, when):
 
 
 def growth(options):
-    """[{requests, services: {name: rss}}]: after a first thousand, and then at quarters of the way."""
-    per_client = max(2, options.grow // options.clients // 4)
+    """[{requests, services: {name: rss}}] at fifths of the way. What is remembered of ended requests is bounded
+    (admission.retain_requests, scheduler.remember_requests), and full at the first fifth of 100,000.
+    """
+    per_client = max(2, options.grow // options.clients // 5)
     points = []
     with meshes.Mesh(executors=1, model="fake") as mesh:
         done = 0
-        for part in (max(2, 1000 // options.clients), *[per_client] * 4):
+        for part in [per_client] * 5:
             load(mesh, options, done + 1, FAKE_TOKENS, 8, part)
             done += part * options.clients
             points.append({"requests": done, "services": {
