@@ -43,13 +43,12 @@ def machine():
             "date": datetime.date.today().isoformat()}
 
 
-def say(machine_facts, versions):
-    """The head of what is printed."""
+def head(machine_facts, versions):
+    """The first lines of a report: where it was measured, and what."""
     here, missing = (" ".join(machine_facts[key]) for key in ("instructions", "missing"))
-    print(f'{machine_facts["cpu"]}, {machine_facts["cores"]} cores, {here}'
-          + (f"; not run, for this CPU lacks them: {missing}" if missing else ""))
-    for name, version in versions.items():
-        print(f"{name}: {version}")
+    lines = [f'{machine_facts["date"]}: {machine_facts["cpu"]}, {machine_facts["cores"]} cores, '
+             f"{here}" + (f"; not run, for this CPU lacks them: {missing}" if missing else "") + "."]
+    return lines + [f"{name}: {version}." for name, version in versions.items()]
 
 
 def version_of(*command):
@@ -96,7 +95,10 @@ def table(head, rows):
     return "\n".join(lines)
 
 
-def save(path, result):
+def save(path, result, report):
+    """Prints the lines of the report, and keeps them with the result for docs/performance.md."""
+    result["report"] = report
+    print("\n" + "\n".join(report))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(f"\nwritten: {path}")

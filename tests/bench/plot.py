@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Draws the results of the paired benchmarks as one SVG, by hand: no package is needed.
+"""Draws the results of the paired benchmarks as one SVG, by hand: no package is needed. Puts their reports into
+docs/performance.md, each between its own marks there.
 
-  plot.py [RESULT.json ...] [--out docs/performance.svg]
+  plot.py [RESULT.json ...] [--out docs/performance.svg] [--page docs/performance.md]
 
-Without arguments: engine.json and serve.json of build/bench. Each line of a result is a group of bars, medians with
+Without arguments: the results in build/bench. Each line of a result is a group of bars, medians with
 their spread; bars of the engine also have a mark at the limit that the machine sets.
 """
 
@@ -17,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLOURS = {"aorta": "#1f6feb", "llama.cpp": "#d97706", "llama-server": "#d97706",
            "OpenVINO GenAI": "#6b7280"}
 LEFT, TOP, PLOT_HEIGHT, BAR, GAP, PANEL_GAP = 50, 76, 220, 26, 30, 60
+KINDS, DRAWN = ("engine", "serve", "prefix", "executors"), ("engine", "serve")
 INK, GRID = "#24292f", "#d0d7de"
 
 
@@ -129,18 +131,33 @@ def draw(results):
     return svg.document(widest, top)
 
 
+def publish(page, results):
+    """The page with each result's report between `<!-- KIND -->` and `<!-- /KIND -->`."""
+    for result in results:
+        begin, end = f'<!-- {result["kind"]} -->', f'<!-- /{result["kind"]} -->'
+        before, rest = page.split(begin)
+        report = "\n".join(result["report"])
+        page = f"{before}{begin}\n{report}\n{end}{rest.split(end)[1]}"
+    return page
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="*", type=pathlib.Path)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/performance.svg")
+    parser.add_argument("--page", type=pathlib.Path, default=ROOT / "docs/performance.md")
     options = parser.parse_args()
-    default = [ROOT / "build/bench" / name for name in ("engine.json", "serve.json")]
+    default = [ROOT / "build/bench" / f"{kind}.json" for kind in KINDS]
     paths = options.results or [path for path in default if path.exists()]
     if not paths:
         parser.error(f"there are no results in {ROOT / 'build/bench'}: run paired.py first")
-    options.out.write_text(draw([json.loads(path.read_text()) for path in paths]))
-    print(f"written: {options.out}")
+    results = [json.loads(path.read_text()) for path in paths]
+    drawn = [each for each in results if each["kind"] in DRAWN]
+    if drawn:
+        options.out.write_text(draw(drawn))
+    options.page.write_text(publish(options.page.read_text(), results))
+    print(f'written: {options.page}{f" and {options.out}" if drawn else ""}')
 
 
 if __name__ == "__main__":

@@ -104,12 +104,14 @@ def summary(line, rounds, engines, facts):
                                      for a, each in zip(ours, rounds)])}
 
 
-def print_table(lines, engines, rounds):
+def report(lines, engines, rounds):
+    said = []
     for key, unit, scale in (("read_bytes_per_s", "GB/s read", 1e9),
                              ("int8_macs_per_s", "G int8 multiply-adds/s", 1e9),
                              ("float_macs_per_s", "G float multiply-adds/s", 1e9),
                              ("others", "% of the CPUs taken by other processes, at most", .01)):
-        print(f"{figures.show(figures.spread([each[key] / scale for each in rounds]), 1)} {unit}")
+        figure = figures.spread([each[key] / scale for each in rounds])
+        said.append(f"{figures.show(figure, 1)} {unit}")
     head = ["tokens/s", *(e.name for e in engines), *(f"× {e.name}" for e in engines[1:]),
             "MB read", "G multiply-adds", "limit", "set by", "reached"]
     rows = []
@@ -120,7 +122,8 @@ def print_table(lines, engines, rounds):
                      f'{line["int8_macs"] / 1e9:.2f} + {line["float_macs"] / 1e9:.2f}',
                      f'{line["limit"]:,.0f}', line["bound"],
                      f'{line["share"]["median"]:.0%}'])
-    print("\n" + figures.table(head, rows))
+    return [f"{len(rounds)} rounds. The machine: " + ", ".join(said) + ".", "",
+            figures.table(head, rows)]
 
 
 def main():
@@ -136,18 +139,17 @@ def main():
                 **{e.name: getattr(e, "version", None) or figures.version_of(
                     str(e.folder / "llama-bench"), "--version") for e in engines[1:]}, **absent}
     machine = figures.machine()
-    figures.say(machine, versions)
     try:
         rounds = [one_round(number, options, engines, facts) for number in range(options.rounds)]
     finally:
         for engine in engines:
             engine.close()
     lines = [summary(line, rounds, engines, facts) for line in LINES]
-    print_table(lines, engines, rounds)
     figures.save(options.out, {"kind": "engine", "machine": machine, "versions": versions,
                                "model": pathlib.Path(options.model).name,
                                "threads": options.threads, "facts": dataclasses.asdict(facts),
-                               "lines": lines, "rounds": rounds})
+                               "lines": lines, "rounds": rounds},
+                 figures.head(machine, versions) + report(lines, engines, rounds))
 
 
 if __name__ == "__main__":

@@ -98,25 +98,25 @@ def growth(options):
     return points
 
 
-def print_result(result, options):
+def report(result, options):
     one, many = (result["speed"][key] for key in ("1", str(options.executors)))
-    print("\n" + figures.table(["", "1 executor", f"{options.executors} executors"], [
+    said = ["", figures.table(["", "1 executor", f"{options.executors} executors"], [
         [f"output tokens/s, {options.clients} clients", figures.show(one), figures.show(many)],
         ["of one executor's", "", f'{result["share"]["median"]:.0%}'],
         *([f"{kind.upper()} of executors, {when}, MB",
            *(f'{result["memory"][key][when][kind] / 1e6:,.0f}' for key in result["memory"])]
-          for kind in ("rss", "pss") for when in ("idle", "worked"))]))
-    print(f'KV: {result["kv_bytes"]:,} bytes a token')
+          for kind in ("rss", "pss") for when in ("idle", "worked"))]), "",
+        f'KV: {result["kv_bytes"]:,} bytes a token.']
     for point in result["growth"]:
         sizes = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in point["services"].items())
-        print(f'after {point["requests"]:,} requests, RSS in MB: {sizes}')
+        said.append(f'After {point["requests"]:,} requests, RSS in MB: {sizes}.')
+    return said
 
 
 def main():
     options = parse_arguments()
     versions = {"aorta": figures.version_of(meshes.BINARY, "--version")}
     machine = figures.machine()
-    figures.say(machine, versions)
     counts = (1, options.executors)
     turns = []
     for number in range(options.rounds):
@@ -132,8 +132,7 @@ def main():
                          for n in counts},
               "kv_bytes": dataclasses.asdict(gguf_facts.read(options.model))["kv_bytes"],
               "growth": growth(options) if options.grow else [], "turns": turns}
-    print_result(result, options)
-    figures.save(options.out, result)
+    figures.save(options.out, result, figures.head(machine, versions) + report(result, options))
 
 
 if __name__ == "__main__":

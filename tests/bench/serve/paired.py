@@ -40,6 +40,8 @@ def parse_arguments():
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                         help="a setting of the mesh")
     options = parser.parse_args()
+    if options.prefix and options.out == parser.get_default("out"):
+        options.out = options.out.with_name("prefix.json")
     if max(options.clients) > served.SLOTS or options.requests < 2:
         parser.error(f"at most {served.SLOTS} clients, at least 2 requests each")
     return options
@@ -116,7 +118,7 @@ def summary(turns, hits, count):
     return line
 
 
-def print_table(lines, turns):
+def report(lines, turns):
     rows = []
     for line in lines:
         for key, name, digits in FIGURES:
@@ -125,14 +127,16 @@ def print_table(lines, turns):
                          *(figures.show(figure.get(server), digits)
                            for server in ("aorta", "llama-server")),
                          figures.show(line["ratios"].get(key), 2)])
-    print("\n" + figures.table(["", "", "aorta", "llama-server", "times as good"], rows))
+    said = ["", figures.table(["", "", "aorta", "llama-server", "times as good"], rows), ""]
     for server in sorted({t["server"] for t in turns}):
         own = [t for t in turns if t["server"] == server]
-        print(f'{server}: prompts of {statistics.median(t["prompt_tokens"] for t in own):.0f} tokens; '
-              f'cores used by the server {max(t["server_cpu"] for t in own):.2f} and by the clients '
-              f'{max(t["client_cpu"] for t in own):.2f} at most; other processes took '
-              f'{max(t["others"] for t in own):.1%} of the CPUs at most; '
-              f'{sum(t["odd_answers"] for t in own)} answers not of {OUT_TOKENS} events')
+        said.append(
+            f'{server}: prompts of {statistics.median(t["prompt_tokens"] for t in own):.0f} tokens; '
+            f'cores used by the server {max(t["server_cpu"] for t in own):.2f} and by the clients '
+            f'{max(t["client_cpu"] for t in own):.2f} at most; other processes took '
+            f'{max(t["others"] for t in own):.1%} of the CPUs at most; '
+            f'{sum(t["odd_answers"] for t in own)} answers not of {OUT_TOKENS} events.')
+    return said
 
 
 def main():
@@ -142,14 +146,13 @@ def main():
     turns = []
     for hits in (False, True) if options.prefix else (False,):
         turns += run_all(options, hits, versions)
-    figures.say(machine, versions)
     lines = [summary(turns, hits, count) for hits in sorted({t["hits"] for t in turns})
              for count in options.clients]
-    print_table(lines, turns)
     figures.save(options.out, {"kind": "prefix" if options.prefix else "serve", "machine": machine,
                                "versions": versions, "model": pathlib.Path(options.model).name,
                                "threads": options.threads, "out_tokens": OUT_TOKENS,
-                               "lines": lines, "turns": turns})
+                               "lines": lines, "turns": turns},
+                 figures.head(machine, versions) + report(lines, turns))
 
 
 if __name__ == "__main__":
