@@ -102,7 +102,7 @@ def measure(answers, tokens):
     """Of the answers of each client, but its first. The rate is the sum of the clients' own rates, each over the time
     from its second question to the end of its last answer.
     """
-    short = [len(a.times) for each in answers for a in each if len(a.times) != tokens]
+    odd = [a for each in answers for a in each[1:] if len(a.times) != tokens]
     rate, first, gaps = 0.0, [], []
     for each in answers:
         counted = each[1:]
@@ -116,6 +116,6 @@ def measure(answers, tokens):
                for share in (50, 99)},
             **{f"itl_ms_p{share}": round(figures.percentile(gaps, share / 100) * 1e3, 2)
                for share in (50, 99)},
-            "answers": len(first), "odd_answers": len(short),
+            "answers": len(first), "odd_answers": len(odd),
             "prompt_tokens": round(sum(u.get("prompt_tokens", 0) for u in usage) / len(usage)),
             "cached_tokens": round(sum(cached) / len(cached))}
