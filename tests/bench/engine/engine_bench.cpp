@@ -1,0 +1,193 @@
+// Times the engine alone, as the batcher drives it: decode with so many sequences at once, prefill
+// of so many ids, and the machine's read bandwidth. One JSON object a line.
+//
+//   engine_bench GGUF PACKS [threads=2] [isa=auto] decode ROWS CONTEXT STEPS
+//   engine_bench GGUF PACKS [threads=2] [isa=auto] prefill IDS TIMES
+//   engine_bench GGUF PACKS [threads=2] [isa=auto] bandwidth MIB
+#include <immintrin.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/cpu/thread_pool.hpp"
+#include "engine/engine.hpp"
+#include "engine/model/pack.hpp"
+
+namespace {
+
+using namespace aorta;
+using namespace aorta::engine;
+
+struct Options {
+  std::string gguf, packs, isa = "auto", mode;
+  std::uint32_t threads = 2;
+  std::vector<std::uint32_t> numbers;
+};
+
+double seconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
+}
+
+[[noreturn]] void fail(const std::string& why) {
+  std::fprintf(stderr, "engine_bench: %s\n", why.c_str());
+  std::exit(2);
+}
+
+double percentile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+void print(const Options& options, const std::vector<double>& step_s, double tokens_per_step) {
+  const double median = percentile(step_s, 0.5);
+  std::printf("{\"mode\": \"%s\", \"threads\": %u, \"isa\": \"%s\", \"a\": %u, \"b\": %u, "
+              "\"tokens_per_s\": %.1f, \"ms_p50\": %.3f, \"ms_p10\": %.3f, \"ms_p99\": %.3f}\n",
+              options.mode.c_str(), options.threads, options.isa.c_str(), options.numbers[0],
+              options.numbers[1], tokens_per_step / median, median * 1e3,
+              percentile(step_s, 0.1) * 1e3, percentile(step_s, 0.99) * 1e3);
+}
+
+std::unique_ptr<Stepper> open(const Options& options, BatchLimits limits) {
+  auto pack = pack_model(options.gguf, options.packs);
+  if (!pack) fail(pack.error().message);
+  ModelOptions model;
+  model.gguf_path = options.gguf;
+  model.pack_path = *pack;
+  model.threads = options.threads;
+  model.isa = options.isa;
+  model.blocks = limits.blocks;
+  model.step_tokens = limits.step_tokens;
+  auto runner = make_cpu_runner(model);
+  if (!runner) fail(runner.error().message);
+  return make_stepper(std::move(*runner), limits);
+}
+
+// A sequence of ids that no other has in common, greedy, that never stops by itself.
+Sequence sequence(std::uint64_t number, std::uint32_t length, std::uint32_t max_tokens) {
+  Sequence s;
+  s.key.request.high = number + 1;
+  s.key.epoch.value = 1;
+  std::uint64_t state = number * 0x9E3779B97F4A7C15ull + 1;
+  for (std::uint32_t i = 0; i < length; ++i) {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    s.ids.push_back(static_cast<TokenId>(20 + (state >> 33) % 40000));
+  }
+  s.prompt_tokens = length;
+  s.max_tokens = max_tokens;
+  s.sampling.temperature = 0;
+  return s;
+}
+
+void decode(const Options& options) {
+  const std::uint32_t rows = options.numbers[0], context = options.numbers[1];
+  const std::uint32_t steps = options.numbers[2];
+  BatchLimits limits;
+  limits.slots = rows;
+  limits.step_tokens = 256;
+  limits.blocks = rows * ((context + steps + 64) / 16 + 2);
+  auto stepper = open(options, limits);
+  for (std::uint32_t i = 0; i < rows; ++i) {
+    if (auto started = stepper->start(sequence(i, context, steps + 32)); !started) {
+      fail(started.error().message);
+    }
+  }
+  std::vector<double> step_s;
+  while (step_s.size() < steps) {
+    const double begin = seconds();
+    const StepReport report = stepper->step();
+    if (report.prefill_tokens == 0 && report.tokens.size() == rows) {
+      step_s.push_back(seconds() - begin);
+    }
+  }
+  print(options, step_s, rows);
+}
+
+void prefill(const Options& options) {
+  const std::uint32_t length = options.numbers[0], times = options.numbers[1];
+  BatchLimits limits;
+  limits.slots = 1;
+  limits.blocks = length / 16 + 8;
+  auto stepper = open(options, limits);
+  std::vector<double> took;
+  for (std::uint32_t i = 0; i <= times; ++i) {
+    if (auto started = stepper->start(sequence(i, length, 1)); !started) {
+      fail(started.error().message);
+    }
+    const double begin = seconds();
+    while (!stepper->idle()) stepper->step();
+    if (i > 0) took.push_back(seconds() - begin);
+  }
+  print(options, took, length);
+}
+
+void bandwidth(Options options) {
+  const std::size_t bytes = std::size_t{options.numbers[0]} << 20;
+  options.numbers.push_back(0);
+  void* memory = std::aligned_alloc(std::size_t{2} << 20, bytes);
+  ::madvise(memory, bytes, MADV_HUGEPAGE);
+  std::memset(memory, 1, bytes);
+  cpu::ThreadPool pool(options.threads);
+  std::vector<double> took;
+  std::vector<std::uint64_t> sums(options.threads * 8);
+  for (int i = 0; i < 9; ++i) {
+    const double begin = seconds();
+    pool.run([&](std::uint32_t thread) {
+      const std::size_t part = bytes / options.threads / 256 * 256;
+      const char* p = static_cast<const char*>(memory) + thread * part;
+      std::uint64_t sum = 0;
+      for (std::size_t at = 0; at < part; at += 64) {
+        _mm_prefetch(p + at + 2560, _MM_HINT_T0);
+        std::uint64_t words[8];
+        std::memcpy(words, p + at, 64);
+        for (const std::uint64_t word : words) sum |= word;
+      }
+      sums[thread * 8] = sum;
+    });
+    took.push_back(seconds() - begin);
+  }
+  std::printf("{\"mode\": \"bandwidth\", \"threads\": %u, \"mib\": %u, \"gb_per_s\": %.2f, "
+              "\"gb_per_s_best\": %.2f}\n",
+              options.threads, options.numbers[0],
+              static_cast<double>(bytes) / percentile(took, 0.5) / 1e9,
+              static_cast<double>(bytes) / percentile(took, 0) / 1e9);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  if (argc < 5) fail("engine_bench GGUF PACKS [threads=N] [isa=X] decode|prefill|bandwidth ...");
+  options.gguf = argv[1];
+  options.packs = argv[2];
+  for (int i = 3; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.starts_with("threads=")) {
+      options.threads = static_cast<std::uint32_t>(std::stoul(word.substr(8)));
+    } else if (word.starts_with("isa=")) {
+      options.isa = word.substr(4);
+    } else if (options.mode.empty()) {
+      options.mode = word;
+    } else {
+      options.numbers.push_back(static_cast<std::uint32_t>(std::stoul(word)));
+    }
+  }
+  const std::size_t wants = options.mode == "decode" ? 3 : options.mode == "prefill" ? 2 : 1;
+  if (options.numbers.size() != wants) fail("wrong number of arguments for " + options.mode);
+  if (options.mode == "decode") {
+    decode(options);
+  } else if (options.mode == "prefill") {
+    prefill(options);
+  } else if (options.mode == "bandwidth") {
+    bandwidth(options);
+  } else {
+    fail("no mode " + options.mode);
+  }
+}
