@@ -5,10 +5,18 @@
 
 namespace aorta::engine {
 
+namespace {
+
+std::vector<float>& maxima_of_this_thread() {
+  thread_local std::vector<float> maxima;
+  return maxima;
+}
+
+}  // namespace
+
 LogitScan::LogitScan(std::span<const float> logits, const LogitKernels& kernels)
-    : logits_(logits),
-      kernels_(&kernels),
-      maxima_((logits.size() + logit_block - 1) / logit_block) {
+    : logits_(logits), kernels_(&kernels), maxima_(maxima_of_this_thread()) {
+  maxima_.resize((logits.size() + logit_block - 1) / logit_block);
   kernels_->block_maxima(logits_, maxima_.data());
 }
 
@@ -87,7 +95,8 @@ void LogitScan::make_finite(std::vector<float>& copy) {
   std::vector<float> finite(logits_.begin(), logits_.end());
   std::replace(finite.begin(), finite.end(), first_logit, largest);
   copy = std::move(finite);  // `logits_` may be of `copy`
-  *this = LogitScan(copy, *kernels_);
+  logits_ = copy;
+  kernels_->block_maxima(logits_, maxima_.data());
 }
 
 }  // namespace aorta::engine

@@ -23,7 +23,8 @@ bool ranks_before(const A& a, const B& b) {
   return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
-// A vocabulary's logits and the largest of each block, so that most of them are read only once.
+// A vocabulary's logits and the largest of each block, so that most of them are read only once. A
+// thread has one scan at a time.
 class LogitScan {
  public:
   LogitScan(std::span<const float> logits, const LogitKernels& kernels);
@@ -47,7 +48,7 @@ class LogitScan {
  private:
   std::span<const float> logits_;
   const LogitKernels* kernels_;
-  std::vector<float> maxima_;
+  std::vector<float>& maxima_;  // this thread's, so that a step of greedy answers takes no memory
 };
 
 // The weights of unnormalised probabilities: the most likely has 1, what min_p leaves out has 0.
