@@ -91,6 +91,8 @@ void decode(const Options& options) {
   const std::uint32_t steps = options.numbers[2];
   BatchLimits limits;
   limits.slots = rows;
+  limits.prefix_cache = false;
+  limits.draft_tokens = 0;  // a token a row and step
   limits.step_tokens = 256;
   limits.blocks = rows * ((context + steps + 64) / 16 + 2);
   auto stepper = open(options, limits);
@@ -102,6 +104,7 @@ void decode(const Options& options) {
   std::vector<double> step_s;
   while (step_s.size() < steps) {
     const double begin = seconds();
+    if (stepper->idle()) fail("the answers ended before the steps did");
     const StepReport report = stepper->step();
     if (report.prefill_tokens == 0 && report.tokens.size() == rows) {
       step_s.push_back(seconds() - begin);
@@ -114,6 +117,7 @@ void prefill(const Options& options) {
   const std::uint32_t length = options.numbers[0], times = options.numbers[1];
   BatchLimits limits;
   limits.slots = 1;
+  limits.prefix_cache = false;
   limits.blocks = length / 16 + 8;
   auto stepper = open(options, limits);
   std::vector<double> took;

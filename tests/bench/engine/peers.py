@@ -27,7 +27,7 @@ class Ours:
     name = "aorta"
 
     def __init__(self, options):
-        self.bench = pathlib.Path(options.build) / "tests/engine_bench"
+        self.bench = pathlib.Path(options.build) / "tests/bench/engine/engine_bench"
         self.peak_bench = self.bench.with_name("peak_bench")
         self.arguments = [options.model, options.packs, f"threads={options.threads}"]
         self.threads = f"threads={options.threads}"
