@@ -20,6 +20,11 @@ void* operator new(std::size_t size, std::align_val_t align) {
   if (void* memory = std::aligned_alloc(alignment, whole)) return memory;
   throw std::bad_alloc();
 }
+// Also what std::stable_sort asks with: whoever takes memory must match the delete below.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  ++aorta::allocations;
+  return std::malloc(size == 0 ? 1 : size);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
