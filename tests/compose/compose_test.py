@@ -104,6 +104,20 @@ def test_a_container_dies_in_the_middle_of_an_answer(mesh, load, front):
     mesh.assert_balanced()
 
 
+def test_what_a_dead_container_computed_is_found_by_another(mesh):
+    mesh.wait_figure("aorta_cache_kv_leases", 2)
+    question, asked = "Over the river and through the wood. " * 20, []
+    before = mesh.figure("aorta_cache_kv_saves_total")
+    answer = mesh.ask_zmq(question, 1, 20, lambda request, _: asked.append(request))
+    mesh.wait_figure("aorta_cache_kv_saves_total", before + len(question) // 16 - 2)
+    mesh.engine.call("POST", f"/containers/{mesh.container_of(asked[0])}/kill")
+    found = mesh.figure("aorta_cache_kv_hits_total")
+    assert mesh.ask_zmq(question, 1, 20) == answer
+    mesh.wait_figure("aorta_cache_kv_hits_total", found + len(question) // 16 - 2)
+    mesh.scale(2)  # starts it again
+    mesh.assert_balanced()
+
+
 @pytest.mark.parametrize("service", ["scheduler", "monitor", "cache"])
 def test_a_restarted_service_is_found_again(mesh, load, service):
     with load:

@@ -182,9 +182,22 @@ class Mesh:
                 ("open", "running", "placed", "queued", "in_flight", "blocks_used")}
         assert not any(left.values()), left
 
+    def figure(self, name):
+        """The sum of a metric's samples."""
+        with self.get("/metrics", self.base + 2) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines
+                   if line.split("{")[0].split(" ")[0] == name)
+
+    def wait_figure(self, name, least):
+        deadline = time.monotonic() + PATIENCE_S
+        while self.figure(name) < least:
+            assert time.monotonic() < deadline, f"{name} is {self.figure(name)}:\n{self.logs()}"
+            time.sleep(0.05)
+
     # ── As clients that try nothing twice ────────────────────────────────────────────────────
-    def get(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.base, timeout=PATIENCE_S)
+    def get(self, path, port=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.base, timeout=PATIENCE_S)
         connection.request("GET", path, headers={"Authorization": f"Bearer {self.api_key}"})
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
