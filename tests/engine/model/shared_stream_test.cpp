@@ -11,25 +11,12 @@
 #include "engine/engine.hpp"
 #include "engine/kv/block_store.hpp"
 #include "tests/engine/model/test_models.hpp"
+#include "tests/engine/model/timeless_runner.hpp"
 
 namespace aorta::engine {
 namespace {
 
 constexpr std::uint32_t requests = 32, blocks = 1200;
-
-// Does not tell its time: what is guessed depends on nothing but the ids.
-class Timeless final : public Runner {
- public:
-  explicit Timeless(std::unique_ptr<Runner> runner) : runner_(std::move(runner)) {}
-  const EngineInfo& info() const override { return runner_->info(); }
-  void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
-    runner_->run(rows, chosen);
-  }
-  std::span<std::byte> kv_block(std::uint32_t block) override { return runner_->kv_block(block); }
-
- private:
-  std::unique_ptr<Runner> runner_;
-};
 
 struct Streams {
   std::map<RequestId, std::vector<TokenId>> ids;
@@ -95,7 +82,8 @@ class SharedStream : public testing::TestWithParam<std::string> {
     EXPECT_TRUE(runner.ok()) << runner.error().message;
     block_bytes_ = (*runner)->kv_block(0).size();
     numerics_id_ = (*runner)->info().numerics_id;
-    return make_stepper(std::make_unique<Timeless>(std::move(*runner)), limits, std::move(store));
+    return make_stepper(std::make_unique<TimelessRunner>(std::move(*runner)), limits,
+                        std::move(store));
   }
 
   Streams run(Stepper& engine, bool at_once) const {
