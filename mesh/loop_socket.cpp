@@ -28,6 +28,7 @@ constexpr int heartbeat_timeout_ms = 6000;
 // A stranger must have shaken hands by then: until it has, it holds a file descriptor.
 constexpr int handshake_ms = 10'000;
 constexpr int reconnect_ms = 20, reconnect_max_ms = 500;
+constexpr int reconnect_here_ms = 2;  // at first: services of one host start at the same time
 
 void set_option(void* socket, int option, int value) {
   const int rc = zmq_setsockopt(socket, option, &value, sizeof value);
@@ -251,6 +252,9 @@ Result<std::string> LoopSocket::bind(const std::string& endpoint) {
 
 Result<void> LoopSocket::connect(const std::string& endpoint) {
   if (auto checked = check_endpoint(endpoint); !checked.ok()) return checked.error();
+  if (!ipc_path(endpoint).empty()) {
+    set_option(impl_->socket, ZMQ_RECONNECT_IVL, reconnect_here_ms);
+  }
   if (dials_a_name(endpoint)) {
     impl_->by_name.emplace(impl_->loop, impl_->socket, to_name_dial(endpoint));
   } else if (zmq_connect(impl_->socket, endpoint.c_str()) != 0) {
