@@ -29,8 +29,11 @@ void Attendance::tell_both(const mesh::Message& message, mesh::Outbox& out) cons
 }
 
 void Attendance::beat(mesh::ServiceState state, TimePoint now, mesh::Outbox& out) {
-  if (now < next_beat_ && state == told_) return;
+  const mesh::Peering::Peer* scheduler = peering_.find("scheduler");
+  const mesh::PeerId to = scheduler != nullptr ? scheduler->self : mesh::PeerId{};
+  if (now < next_beat_ && state == told_ && to == told_to_) return;
   told_ = state;
+  told_to_ = to;
   next_beat_ = now + options_.beat_every;
   tell("scheduler", mesh::ServiceBeat{state}, out);
 }

@@ -22,7 +22,8 @@ class Attendance {
   Attendance(mesh::Peering& peering, AttendanceOptions options);
 
   void start(TimePoint now, mesh::Outbox& out);
-  // Beats when due, and at once when `state` is news.
+  // Beats when due, and at once when `state` or the scheduler's life is news: it is called whenever
+  // a peer joins.
   void beat(mesh::ServiceState state, TimePoint now, mesh::Outbox& out);
   bool report_due(TimePoint now) const;
   void report(mesh::Report report, TimePoint now, mesh::Outbox& out);
@@ -37,6 +38,7 @@ class Attendance {
   mesh::Peering& peering_;
   AttendanceOptions options_;
   mesh::ServiceState told_{};
+  mesh::PeerId told_to_;  // no name: there was no scheduler
   TimePoint next_beat_{}, next_report_{};
 };
 

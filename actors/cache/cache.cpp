@@ -22,7 +22,12 @@ void Cache::start(TimePoint now, mesh::Outbox& out) {
 
 void Cache::receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                     mesh::Outbox& out) {
-  if (peering_.handle(from, message, now, out) != mesh::Peering::Outcome::none) return;
+  using Outcome = mesh::Peering::Outcome;
+  const Outcome outcome = peering_.handle(from, message, now, out);
+  if (outcome == Outcome::joined || outcome == Outcome::restarted) {
+    attendance_.beat(ServiceState::ready, now, out);
+  }
+  if (outcome != Outcome::none) return;
   if (auto* request = std::get_if<mesh::PackRequest>(&message)) {
     on_request(from, *request, now, out);
   } else if (auto* membership = std::get_if<mesh::Membership>(&message)) {

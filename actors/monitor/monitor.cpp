@@ -56,7 +56,12 @@ void Monitor::start(TimePoint now, mesh::Outbox& out) {
 
 void Monitor::receive(const mesh::Sender& from, const mesh::Message& message, TimePoint now,
                       mesh::Outbox& out) {
-  if (peering_.handle(from, message, now, out) != mesh::Peering::Outcome::none) return;
+  using Outcome = mesh::Peering::Outcome;
+  const Outcome outcome = peering_.handle(from, message, now, out);
+  if (outcome == Outcome::joined || outcome == Outcome::restarted) {
+    attendance_.beat(ServiceState::ready, now, out);
+  }
+  if (outcome != Outcome::none) return;
   if (auto* report = std::get_if<mesh::Report>(&message)) {
     reported_[from.name] = {report->figures, now};
   } else if (auto* membership = std::get_if<mesh::Membership>(&message)) {

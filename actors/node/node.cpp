@@ -63,6 +63,7 @@ void Node::receive(const mesh::Sender& from, const mesh::Message& message, TimeP
   const auto outcome = peering_.handle(from, message, now, out);
   if (outcome == mesh::Peering::Outcome::joined || outcome == mesh::Peering::Outcome::restarted) {
     attendance_.tell_both(report(), out);
+    attendance_.beat(state(), now, out);
   }
   if (outcome != mesh::Peering::Outcome::none) return;
   if (auto* membership = std::get_if<mesh::Membership>(&message)) {

@@ -95,6 +95,8 @@ void Scheduler::on_hello(const mesh::Hello& hello, TimePoint now, mesh::Outbox& 
     } else if (hello.kind == ServiceKind::admission) {
       admissions_[hello.self.name] = {hello.self, 0, {}};
       tell_what_was_carried(hello.self, out);
+      // It need not wait for the next beat either, where there is something to serve with.
+      if (now >= settled_at_ && was_serving_) out.send(hello.self, beat(now));
     }
   }
   out.send(hello.self, members_.message());

@@ -217,6 +217,35 @@ TEST_F(CacheTest, NoStoreWhereNoneIsConfigured) {
   EXPECT_EQ(replies("executor-1")[0].kv_store_path, "");
 }
 
+// A mesh is whole when all of it are ready: nobody waits for the next beat.
+TEST_F(CacheTest, BeatsToASchedulerAsSoonAsItIsThere) {
+  const auto beats = [&] {
+    return std::count_if(out.sends.begin(), out.sends.end(), [](const auto& send) {
+      return std::holds_alternative<mesh::ServiceBeat>(send.message);
+    });
+  };
+  const auto welcome = [&](std::uint64_t incarnation) {
+    const mesh::PeerId scheduler{"scheduler", Incarnation{incarnation}};
+    cache->receive({"scheduler", {}}, mesh::Welcome{mesh::protocol_version, scheduler}, now, out);
+  };
+  mesh::Hello hello;
+  hello.kind = mesh::ServiceKind::cache;
+  hello.self = {"cache", Incarnation{1}};
+  CacheOptions options;
+  options.attendance.scheduler_address = "inproc://scheduler";
+  cache.emplace(hello, options, std::vector<PackFile>{});
+  cache->start(now, out);
+  advance(milliseconds(30));
+  EXPECT_EQ(beats(), 0);
+  welcome(1);
+  EXPECT_EQ(beats(), 1);
+  advance(milliseconds(50));
+  welcome(1);
+  EXPECT_EQ(beats(), 1) << "no news";
+  welcome(2);
+  EXPECT_EQ(beats(), 2) << "its next life";
+}
+
 TEST_F(CacheTest, DrainSaysGoodbyeAndLeaves) {
   begin(50);
   cache->drain(now, out);

@@ -25,6 +25,17 @@ TEST_F(SchedulerTest, TellsAtOnceOfTheFirstExecutorThatIsReady) {
   EXPECT_TRUE(taken<mesh::SchedulerBeat>(admission_).empty()) << "that can wait for the beat";
 }
 
+TEST_F(SchedulerTest, TellsAnAdmissionAtOnceOfExecutorsThatAreReady) {
+  const mesh::PeerId early{"admission-2", Incarnation{3}}, late{"admission-3", Incarnation{3}};
+  hello(mesh::ServiceKind::admission, early);
+  EXPECT_TRUE(taken<mesh::SchedulerBeat>(early).empty()) << "nothing is known yet";
+  add_executor(e1_);
+  hello(mesh::ServiceKind::admission, late);
+  const auto told = taken<mesh::SchedulerBeat>(late);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].executors_ready, 1u);
+}
+
 TEST_F(SchedulerTest, NeverPlacesMoreThanTheSlots) {
   add_executor(e1_);
   for (std::uint64_t n = 1; n <= 10; ++n) submit(open_request(n));
