@@ -107,12 +107,12 @@ Result<std::unique_ptr<Runner>> make_cpu_runner(const ModelOptions& options) {
   auto pack = open_pack(options.pack_path);
   if (!pack) return pack.error();
   if (auto same = check_source(**pack, options.gguf_path); !same) return same.error();
-  // The numerics check needs two blocks and 8 rows, whatever the batcher wants.
+  // The numerics check needs its rows and blocks, whatever the batcher wants.
   auto pool = std::make_shared<cpu::ThreadPool>(std::max(options.threads, 1u));
-  auto backend = cpu::make_backend(options.isa, pool, std::max(options.step_tokens, 8u));
+  auto backend = cpu::make_backend(options.isa, pool, std::max(options.step_tokens, numerics_rows));
   if (!backend) return backend.error();
   const auto& cpu_backend = static_cast<const cpu::CpuBackend&>(**backend);
-  auto model = Decoder::open(*pack, std::move(*backend), std::max(options.blocks, 2u));
+  auto model = Decoder::open(*pack, std::move(*backend), std::max(options.blocks, numerics_blocks));
   if (!model) return model.error();
   EngineInfo info;
   info.model_id = options.model_id;
