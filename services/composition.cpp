@@ -154,9 +154,10 @@ Result<void> Composition::add(ServiceKind kind, const std::string& name, Incarna
       case ServiceKind::executor: {
         auto engine = engine_options(config_);
         if (!engine) return engine.error();
+        auto options = executor_options(config_, reach_);
+        options.opens_at_once = !engine->model.pack_path.empty();
         shells_.push_back(std::make_unique<executor::ExecutorShell>(
-            host_, std::make_unique<executor::Executor>(self, executor_options(config_, reach_)),
-            *std::move(engine)));
+            host_, std::make_unique<executor::Executor>(self, options), *std::move(engine)));
         return {};
       }
       case ServiceKind::cache: {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/model/pack.hpp"
 #include "services/version.hpp"
 
 namespace aorta::services {
@@ -201,6 +202,10 @@ Result<executor::EngineOptions> engine_options(const Config& config) {
   options.model.blocks = from.blocks;
   options.model.step_tokens = from.step_tokens;
   options.pack_folder = pack_folder(config);
+  if (!options.fake) {
+    const auto packed = engine::find_pack(model.path, options.pack_folder);
+    if (packed) options.model.pack_path = *packed;
+  }
   options.limits = {.slots = from.slots,
                     .step_tokens = from.step_tokens,
                     .blocks = from.blocks,

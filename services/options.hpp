@@ -24,7 +24,8 @@ fronts::HttpOptions http_options(const Config& config);
 fronts::ZmqOptions zmq_options(const Config& config);
 scheduler::SchedulerOptions scheduler_options(const Config& config, Reach reach);
 executor::ExecutorOptions executor_options(const Config& config, Reach reach);
-// Errors: those of TextModel::open, when a fake engine is to speak in a file's vocabulary.
+// With the model's pack if there is one. Errors: those of TextModel::open, when a fake engine is to
+// speak in a file's vocabulary.
 Result<executor::EngineOptions> engine_options(const Config& config);
 engine::FakeOptions fake_options(const Config& config);  // of the model that has no file
 cache::CacheOptions cache_options(const Config& config, Reach reach);

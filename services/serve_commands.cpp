@@ -120,7 +120,7 @@ int serve(ServiceKind kind, const ServeOptions& options) {
          fmt::format("'{}' is no name for a service: 1 to 64 of A-Z a-z 0-9 . _ -", name)});
   }
   if (needs_model(kinds)) {
-    if (auto model = check_model(model_of(*config)); !model) {
+    if (auto model = check_model(model_of(*config), pack_folder(*config)); !model) {
       return report_cannot_start(model.error());
     }
   }

@@ -13,6 +13,7 @@
 #include "base/cores.hpp"
 #include "base/ids.hpp"
 #include "engine/model/model_tools.hpp"
+#include "engine/model/pack.hpp"
 #include "engine/text/text_model.hpp"
 
 extern char** environ;
@@ -93,11 +94,13 @@ Result<void> check_text(const std::string& path) {
 
 }  // namespace
 
-Result<void> check_model(const Model& model) {
+Result<void> check_model(const Model& model, const std::string& packs) {
   std::error_code error;
   if (model.fake()) return {};
   if (fs::is_regular_file(model.path, error) || fs::is_directory(model.path, error)) {
     if (model.fake_engine) return check_text(model.path);
+    const auto packed = engine::find_pack(model.path, packs);
+    if (packed && !packed->empty()) return {};
     const auto summary = engine::inspect_model(model.path);
     return summary ? Result<void>() : summary.error();
   }

@@ -36,8 +36,9 @@ struct DefaultSampling {
   float temperature = 1, top_p = 1;
 };
 DefaultSampling default_sampling(const Config& config);
-// not_found with a sentence that says how to get it; corrupt, unsupported: it cannot be served.
-Result<void> check_model(const Model& model);
+// not_found with a sentence that says how to get it; corrupt, unsupported: it cannot be served. A
+// model of which `packs` has a pack was examined when it was packed.
+Result<void> check_model(const Model& model, const std::string& packs);
 
 std::string state_folder(const Config& config);
 std::string log_folder(const Config& config);

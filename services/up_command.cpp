@@ -57,8 +57,8 @@ int run_children(const Config& config, const UpOptions& options) {
   if (!spawner) return report(spawner.error());
   Composition composition(config, false);
   Composition::Children children;
-  children.fixed = {ServiceKind::scheduler, ServiceKind::monitor, ServiceKind::cache,
-                    ServiceKind::admission};
+  children.fixed = {ServiceKind::admission, ServiceKind::scheduler, ServiceKind::cache,
+                    ServiceKind::monitor};
   children.arguments = options.invocation.arguments();
   children.on_whole = [&] { announce(config, options.ready_fd); };
   if (auto added = composition.add_node("node", draw_incarnation(), *spawner, std::move(children));
@@ -73,12 +73,13 @@ int run_in_one(const Config& config, const UpOptions& options) {
   std::vector<std::pair<ServiceKind, std::string>> services = {
       {ServiceKind::scheduler, "scheduler"},
       {ServiceKind::monitor, "monitor"},
-      {ServiceKind::cache, "cache"},
-      {ServiceKind::admission, "admission"}};
+      {ServiceKind::cache, "cache"}};
   const std::string prefix = config.node.name_prefix.empty() ? "executor" : config.node.name_prefix;
   for (std::uint32_t i = 1; i <= config.node.executors; ++i) {
     services.emplace_back(ServiceKind::executor, fmt::format("{}-{}", prefix, i));
   }
+  // Last: it reads the vocabulary while the engines are opened.
+  services.emplace_back(ServiceKind::admission, "admission");
   for (const auto& [kind, name] : services) {
     if (auto added = composition.add(kind, name, draw_incarnation()); !added) {
       return report_cannot_start(added.error());
@@ -96,7 +97,7 @@ int up(const UpOptions& options) {
     return report_bad_configuration(checked.error());
   }
   if (auto tls = load_tls(*config); !tls) return report_bad_configuration(tls.error());
-  if (auto model = check_model(model_of(*config)); !model) {
+  if (auto model = check_model(model_of(*config), pack_folder(*config)); !model) {
     return report_cannot_start(model.error());
   }
   for (const std::string& folder : {state_folder(*config), log_folder(*config)}) {

@@ -129,7 +129,7 @@ void Executor::drain(TimePoint now, mesh::Outbox& out) {
 
 void Executor::tick(TimePoint now, mesh::Outbox& out) {
   peering_.tick(now, out);
-  if (state_ == ServiceState::starting) pack_search_.tick(now, out);
+  pack_search_.tick(now, out);
   store_search_.tick(now, out);
   expire_leases(now, out);
   resend_unheard(now);
@@ -143,9 +143,8 @@ void Executor::tick(TimePoint now, mesh::Outbox& out) {
 
 // Leases and resends are looked after with each beat.
 TimePoint Executor::next_tick() const {
-  const TimePoint pack = state_ == ServiceState::starting ? pack_search_.next_tick() : never;
-  return std::min({next_beat_, next_report_, drain_until_, pack, store_search_.next_tick(),
-                   peering_.next_tick()});
+  return std::min({next_beat_, next_report_, drain_until_, pack_search_.next_tick(),
+                   store_search_.next_tick(), peering_.next_tick()});
 }
 
 void Executor::finish_turn(TimePoint now, mesh::Outbox& out) {

@@ -45,7 +45,9 @@ ExecutorShell::ExecutorShell(actors::Host& host, std::unique_ptr<Executor> core,
                              const EngineOptions& options)
     : Shell(host, std::move(core), {}),
       executor_(static_cast<Executor&>(Shell::core())),
-      options_(options) {}
+      options_(options) {
+  if (!options_.model.pack_path.empty()) open(options_.model.pack_path);
+}
 
 ExecutorShell::~ExecutorShell() {
   if (opener_.joinable()) opener_.join();
@@ -67,6 +69,7 @@ void ExecutorShell::after_turn(TimePoint) {
 
 // Minutes for a large model, so never on the loop.
 void ExecutorShell::open(std::string pack_path) {
+  AORTA_CHECK(!opener_.joinable(), "an engine is opened once");
   opener_ = std::thread([this, pack_path = std::move(pack_path)] {
     auto engine = std::make_shared<Result<OpenedEngine>>(open_engine(options_, pack_path, store_));
     post_alive([this, engine](TimePoint now, mesh::Outbox& out) {

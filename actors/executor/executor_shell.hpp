@@ -19,7 +19,7 @@ namespace aorta::executor {
 struct EngineOptions {
   bool fake = false;  // the fake model instead of the one in `model`
   engine::FakeOptions fake_model;
-  engine::ModelOptions model;  // pack_path is found out
+  engine::ModelOptions model;  // pack_path: what is there already, else it is found out
   std::string pack_folder;     // where this executor packs when the cache does not
   engine::BatchLimits limits;
 };
@@ -35,6 +35,8 @@ struct OpenedEngine {
 Result<OpenedEngine> open_engine(const EngineOptions& options, const std::string& pack_path,
                                  std::shared_ptr<engine::BlockStore> store);
 
+// Where a pack is there already, and the core knows it, the engine is opened from the beginning,
+// while the rest of the process starts.
 class ExecutorShell : public actors::Shell {
  public:
   ExecutorShell(actors::Host& host, std::unique_ptr<Executor> core, const EngineOptions& options);

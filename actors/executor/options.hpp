@@ -17,6 +17,7 @@ struct ExecutorOptions {
   std::string monitor_address;  // empty: no reports
   std::string cache_address;    // empty: this executor packs for itself
   std::string gguf_path;        // empty: a model that needs no pack (the fake one)
+  bool opens_at_once = false;   // a pack of it is here, and the engine is being opened with that
 
   // Heartbeats to the scheduler, and the least time between them when slots come free.
   Duration beat_every = std::chrono::milliseconds(100);

@@ -6,13 +6,14 @@
 namespace aorta::executor {
 
 void PackSearch::start(TimePoint now) {
+  opening_ = options_.opens_at_once;
   if (options_.gguf_path.empty() || options_.cache_address.empty()) return found("");
   next_request_ = now;
   give_up_at_ = now + options_.cache_wait;
 }
 
 void PackSearch::found(std::string pack_path) {
-  command_ = LoadCommand{std::move(pack_path)};
+  if (!std::exchange(opening_, true)) command_ = LoadCommand{std::move(pack_path)};
   next_request_ = give_up_at_ = never;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Before the engine: where is the pack of the model? The cache is asked, so that a host packs once;
-// when it is dead, silent or cannot, the executor packs for itself.
+// when it is dead, silent or cannot, the executor packs for itself. Where a pack is there already
+// nobody waits for the cache: it is asked all the same, so that it keeps that pack.
 #include <optional>
 #include <string>
 
@@ -33,6 +34,7 @@ class PackSearch {
   ExecutorOptions options_;
   TimePoint next_request_ = never;
   TimePoint give_up_at_ = never;
+  bool opening_ = false;  // no command is to come
   std::optional<LoadCommand> command_;
 };
 

@@ -54,6 +54,7 @@ Node::Node(mesh::Hello self, NodeOptions options)
 
 void Node::start(TimePoint now, mesh::Outbox& out) {
   attendance_.start(now, out);
+  reconcile_executors(now);  // first: they take the longest to start
   for (const ChildSpec& spec : options_.fixed) children_.add(spec, now);
   reconcile(now, out);
 }

@@ -44,6 +44,11 @@ Result<void> verify_pack(const Pack& pack);
 // io, conflict (other files), those of ModelSource::open.
 Result<void> check_source(const Pack& pack, const std::string& model_path);
 
+// Path of a usable pack in `directory` made from what is at `model_path` now, found by the files'
+// sizes, times of change and paths, without reading them; empty: there is none. Errors: io, those
+// of source_files.
+Result<std::string> find_pack(const std::string& model_path, const std::string& directory);
+
 // Called now and then with bytes written so far and in all.
 using PackProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
 

@@ -261,6 +261,12 @@ std::string find_by_stat(const std::string& directory, const PackSource& source)
 
 }  // namespace
 
+Result<std::string> find_pack(const std::string& model_path, const std::string& directory) {
+  auto source = stat_source(model_path);
+  if (!source) return source.error();
+  return find_by_stat(directory, *source);
+}
+
 Result<std::string> pack_model(const std::string& model_path, const std::string& directory,
                                const PackProgress& progress, bool again) {
   auto source = stat_source(model_path);

@@ -236,6 +236,29 @@ TEST_F(LoadingTest, ACacheThatCannotPackIsNotTheEnd) {
   EXPECT_EQ(load->pack_path, "");
 }
 
+TEST_F(LoadingTest, WhoseEngineIsBeingOpenedAsksTheCacheToKeepThePack) {
+  options_.opens_at_once = true;
+  boot();
+  welcome("cache");
+  out_ = {};
+  EXPECT_FALSE(executor_->take_load_command());
+  stepper_ = engine::make_stepper(engine::make_fake_runner({}), {.slots = 4, .blocks = 100});
+  executor_->on_engine_ready(stepper_->info(), stepper_->load(), now_, out_);
+  advance(10ms);
+  EXPECT_EQ(taken<mesh::PackRequest>("cache").size(), 1u);
+  receive("cache", mesh::PackReply{"/models/m.gguf", true, "/packs/m.pack", 100, ""});
+  advance(5s);
+  EXPECT_TRUE(taken<mesh::PackRequest>("cache").empty()) << "answered";
+  EXPECT_FALSE(executor_->take_load_command());
+}
+
+TEST_F(LoadingTest, WhoseEngineIsBeingOpenedNeedsNoCache) {
+  options_.opens_at_once = true;
+  boot();
+  advance(5s);
+  EXPECT_FALSE(executor_->take_load_command());
+}
+
 TEST_F(LoadingTest, TakesNoRequestBeforeItIsReady) {
   start(start_of(1));
   const auto declined = taken<mesh::Declined>("admission");

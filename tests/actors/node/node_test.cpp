@@ -129,6 +129,12 @@ TEST_F(NodeTest, StartsFixedServicesAndExecutors) {
   EXPECT_TRUE(node->whole());
 }
 
+TEST_F(NodeTest, StartsExecutorsFirst) {
+  begin(2, {{"scheduler", ServiceKind::scheduler}, {"admission", ServiceKind::admission}});
+  EXPECT_EQ(starts,
+            (std::vector<std::string>{"executor-1", "executor-2", "scheduler", "admission"}));
+}
+
 TEST_F(NodeTest, ScalesUpAndDrainsTheNewest) {
   begin(2);
   desire(4);

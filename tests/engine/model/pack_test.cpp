@@ -169,6 +169,23 @@ TEST_F(PackTest, ANewerVersionIsRefusedAndLeftAlone) {
   EXPECT_EQ(again.error().code, ErrorCode::unsupported);
 }
 
+TEST_F(PackTest, IsFoundWithoutReadingTheModel) {
+  const std::string model = directory_.path() + "/model.gguf";
+  fs::copy_file(tiny_model(), model);
+  const auto found = [&] { return *find_pack(model, directory_.path()); };
+  EXPECT_EQ(found(), "");
+  const auto path = pack_model(model, directory_.path());
+  ASSERT_TRUE(path.ok()) << path.error().message;
+  EXPECT_EQ(found(), *path);
+  rewrite_header(*path, true, [](PackHeader& h, auto&) { h.version = pack_version - 1; });
+  EXPECT_EQ(found(), "") << "an older aorta's";
+  EXPECT_EQ(*pack_model(model, directory_.path()), *path);
+  EXPECT_EQ(found(), *path);
+  fs::last_write_time(model, fs::last_write_time(model) + std::chrono::seconds(1));
+  EXPECT_EQ(found(), "") << "the model may have changed since";
+  EXPECT_FALSE(find_pack(model + ".gone", directory_.path()).ok());
+}
+
 TEST_F(PackTest, AnotherFileAtTheSamePathIsPackedAgain) {
   const std::string model = directory_.path() + "/model.gguf";
   fs::copy_file(tiny_model(), model);
