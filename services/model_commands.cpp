@@ -1,12 +1,10 @@
 // `aorta model`: a model file examined or run without a mesh.
 #include <fmt/format.h>
 
-#include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -15,9 +13,9 @@
 #include <numeric>
 
 #include "engine/model/model_tools.hpp"
-#include "engine/model/pack.hpp"
 #include "engine/text/text_model.hpp"
 #include "services/commands.hpp"
+#include "services/packing.hpp"
 
 namespace aorta::services {
 namespace {
@@ -145,45 +143,17 @@ int print_perplexity(const ModelOptions& options) {
   return exit_done;
 }
 
-// A bar on the terminal's own line, redrawn as it grows by a percent.
-class ProgressBar {
- public:
-  void show(std::uint64_t done, std::uint64_t total) {
-    const std::uint64_t percent = total == 0 ? 100 : done * 100 / total;
-    if (percent == percent_) return;
-    percent_ = percent;
-    const std::string filled(percent / 4, '#');
-    fmt::print(stderr, "\rpacking [{:<25}] {:>3} % of {} MiB", filled, percent, total >> 20);
-    std::fflush(stderr);
-  }
-  ~ProgressBar() {
-    if (percent_ <= 100) fmt::print(stderr, "\n");
-  }
-
- private:
-  std::uint64_t percent_ = 101;  // nothing shown
-};
-
 int pack(const ModelOptions& options) {
-  bool made = false;
-  Result<std::string> path = std::string();
-  {
-    ProgressBar bar;
-    const bool terminal = ::isatty(STDERR_FILENO) == 1;
-    const auto progress = [&](std::uint64_t done, std::uint64_t total) {
-      made = true;
-      if (terminal) bar.show(done, total);
-    };
-    path = engine::pack_model(options.file, pack_folder(Config{}), progress, options.again);
-  }
-  if (!path) return report(path.error());
+  const auto packed = pack_with_bar(options.file, pack_folder(Config{}), options.again);
+  if (!packed) return report(packed.error());
   std::error_code gone;
-  const auto bytes = std::filesystem::file_size(*path, gone);
+  const auto bytes = std::filesystem::file_size(packed->path, gone);
   if (options.json) {
-    fmt::print("{}\n", nlohmann::json{{"pack", *path}, {"made", made}, {"bytes", bytes}}.dump());
+    const nlohmann::json json{{"pack", packed->path}, {"made", packed->made}, {"bytes", bytes}};
+    fmt::print("{}\n", json.dump());
   } else {
-    fmt::print("{}\n", *path);
-    fmt::print(stderr, "{}, {} MiB\n", made ? "packed" : "was packed already", bytes >> 20);
+    fmt::print("{}\n", packed->path);
+    fmt::print(stderr, "{}, {} MiB\n", packed->made ? "packed" : "was packed already", bytes >> 20);
   }
   return exit_done;
 }

@@ -14,6 +14,7 @@
 #include "services/composition.hpp"
 #include "services/exposure.hpp"
 #include "services/key_files.hpp"
+#include "services/packing.hpp"
 #include "services/state_lock.hpp"
 
 namespace aorta::services {
@@ -89,6 +90,16 @@ int run_in_one(const Config& config, const UpOptions& options) {
   return composition.run([&] { return load_config(options.invocation); });
 }
 
+// The cache would pack it, too, but nobody would see how far it is.
+Result<void> pack_before_eyes(const Config& config) {
+  const Model model = model_of(config);
+  if (model.fake_engine || !is_looked_on()) return {};
+  const std::string folder = pack_folder(config);
+  if (auto made = make_private_folder(folder); !made) return made;
+  const auto packed = pack_with_bar(model.path, folder);
+  return packed ? Result<void>() : packed.error();
+}
+
 int up(const UpOptions& options) {
   ignore_hup_until_handled();
   auto config = load_config(options.invocation);
@@ -105,6 +116,7 @@ int up(const UpOptions& options) {
   }
   auto lock = StateLock::take(state_folder(*config));
   if (!lock) return report(lock.error());
+  if (auto packed = pack_before_eyes(*config); !packed) return report(packed.error());
   log::init({.level = *log::parse_level(config->log.level),
              .format = config->log.format == "json" ? log::Format::json : log::Format::text,
              .service = options.one_process ? "aorta" : "node"});

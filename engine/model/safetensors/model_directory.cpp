@@ -262,11 +262,16 @@ Result<void> ModelDirectory::check_config() const {
 Result<std::vector<std::string>> files_of_model_directory(const std::string& path) {
   std::vector<std::string> files = {path + "/config.json"};
   const std::string single = path + "/" + single_name;
-  if (!exists(path + "/" + index_name)) {
-    if (!exists(single)) {
-      return Error{ErrorCode::not_found, path + ": it has neither " + single_name + " nor " +
-                                             index_name + "; is it a model's directory?"};
-    }
+  const bool in_shards = exists(path + "/" + index_name);
+  if (!in_shards && !exists(single)) {
+    return Error{ErrorCode::not_found, path + ": it has neither " + single_name + " nor " +
+                                           index_name + "; is it a model's directory?"};
+  }
+  if (!exists(files.front())) {
+    return Error{ErrorCode::not_found,
+                 path + ": it has no config.json, which says what its safetensors are"};
+  }
+  if (!in_shards) {
     files.push_back(single);
     return files;
   }
