@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/batch/copy_cost.hpp"
 #include "engine/batch/draft.hpp"
 #include "engine/batch/prefill_share.hpp"
 #include "engine/batch/step_costs.hpp"
@@ -64,10 +65,13 @@ class Batcher {
 
   Result<void> check(const Sequence& sequence) const;
   void admit();
+  void allow_time();
+  std::uint32_t copied_from() const;
   void find_kv();
+  bool may_fetch_one_more(std::uint32_t fetched) const;
   bool follows(const Active& active, const Active& leader) const;
   void divide_budget();
-  std::uint32_t prefill_budget(std::uint32_t decoding, std::uint32_t prefilling) const;
+  PrefillRoom prefill_room() const;
   void take_blocks();
   void send_back_youngest();
   void guess();
@@ -80,9 +84,11 @@ class Batcher {
   BatchLimits limits_;
   KvCache kv_;
   StepCosts decode_costs_;  // of steps in which nobody's prompt is computed
-  StepCosts mixed_costs_;   // of the others, whose positions are others: the head, the context
+  StepCosts mixed_costs_;   // of the others, whose positions need no head
+  CopyCost load_cost_;      // of a block out of the store
   std::vector<Active> sequences_;  // in start order
   std::size_t admitted_ = 0;       // how many of them, from the front, may hold blocks
+  bool oldest_first_ = true;       // the oldest prompt had nothing of the last step
 
   // Of the planned step; members only so that their memory is reused.
   std::vector<PrefillShare> shares_;
@@ -92,8 +98,12 @@ class Batcher {
   std::vector<Begun> begun_;
   std::vector<TokenId> guesses_;  // of the sequence that is applied
   std::uint32_t preempted_ = 0;
-  std::uint32_t positions_ = 0;
-  bool mixed_ = false;  // some prompt is computed
+  StepWork decodes_;       // of those that decode, a position each
+  double longest_us_ = 0;  // it may take so long, as far as prefill decides,
+  double spare_us_ = 0;    // so much of it for what is not decoding,
+  double fetched_us_ = 0;  // and fetching took so long
+  StepWork work_;          // all of it
+  bool mixed_ = false;     // some prompt is computed
 };
 
 }  // namespace aorta::engine

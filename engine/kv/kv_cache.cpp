@@ -32,7 +32,7 @@ bool KvCache::take_shared(SequenceKv& kv, std::uint32_t most) {
 }
 
 bool KvCache::may_fetch(const SequenceKv& kv, std::uint32_t most) const {
-  return options_.store && kv.shared == kv.blocks.size() && kv.shared < kv.names.size() &&
+  return worth_copying(kv.shared) && kv.shared == kv.blocks.size() && kv.shared < kv.names.size() &&
          kv.shared < most && options_.store->may_have(kv.names[kv.shared]);
 }
 
@@ -78,14 +78,17 @@ void KvCache::computed(SequenceKv& kv, std::uint32_t positions) {
     const std::uint32_t mine = kv.blocks[kv.shared];
     const std::uint32_t block = tree_.add(mine, kv.names[kv.shared]);
     kv.blocks[kv.shared] = block;
-    if (block != mine || !options_.store) continue;
+    if (block != mine || !worth_copying(kv.shared)) continue;
     unsaved_[block] = true;
     if (to_save_.size() < to_save_.capacity()) to_save_.push_back(block);
   }
 }
 
 void KvCache::release(SequenceKv& kv) {
-  for (std::uint32_t i = 0; i < kv.shared; ++i) save(kv.blocks[i]);
+  for (std::uint32_t i = 0; i < kv.shared; ++i) {
+    if (!worth_copying(i)) unsaved_[kv.blocks[i]] = false;
+    save(kv.blocks[i]);
+  }
   for (; !kv.blocks.empty(); kv.blocks.pop_back()) tree_.release(kv.blocks.back());
   kv.shared = 0;
 }

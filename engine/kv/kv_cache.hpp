@@ -41,6 +41,10 @@ class KvCache {
   // and may be wrong.
   bool fetch(SequenceKv& kv, std::uint32_t most);
   bool may_fetch(const SequenceKv& kv, std::uint32_t most) const;
+  std::uint32_t last_load_us() const { return options_.store ? options_.store->last_load_us() : 0; }
+  // From now on a sequence's blocks before this one are neither fetched nor saved: computing them
+  // takes less.
+  void copy_from(std::uint32_t block) { copy_from_ = block; }
   // How many of its first `most` blocks others hold now: they cost it nothing.
   std::uint32_t held_by_others(const SequenceKv& kv, std::uint32_t most) const;
 
@@ -50,7 +54,7 @@ class KvCache {
   void shrink(SequenceKv& kv, std::uint32_t blocks);
   // Says that the first `positions` are computed and final: their full blocks are shared from now.
   void computed(SequenceKv& kv, std::uint32_t positions);
-  // Saves what was not saved yet, and lets all go: what is kept for nobody is saved.
+  // Saves what was not saved yet and is worth it, and lets all go.
   void release(SequenceKv& kv);
 
   // Saves at most so many of the blocks filled last.
@@ -63,11 +67,13 @@ class KvCache {
 
  private:
   void save(std::uint32_t block);
+  bool worth_copying(std::uint32_t at) const { return options_.store && at >= copy_from_; }
 
   KvOptions options_;
   PrefixTree tree_;
   std::vector<bool> unsaved_;           // by block: named, and not in the store yet
   std::vector<std::uint32_t> to_save_;  // a stack; some may be saved or gone by now
+  std::uint32_t copy_from_ = 0;
 };
 
 }  // namespace aorta::engine
