@@ -229,8 +229,9 @@ std::uint32_t Batcher::copied_from() const {
 
 // Goes on past what is computed with blocks that are there by now, here or in the store.
 void Batcher::find_kv() {
-  kv_.copy_from(copied_from());
-  if (copied_from() > 0) load_cost_.fade();
+  const std::uint32_t from = copied_from();
+  kv_.copy_from(from);
+  if (from > 0) load_cost_.fade();
   std::uint32_t fetched = 0;
   fetched_us_ = 0;
   for (std::size_t i = 0; i < admitted_; ++i) {
@@ -279,7 +280,10 @@ void Batcher::divide_budget() {
     active.take = active.decoding ? 1 : 0;
     if (active.decoding || active.fetching) continue;
     if (!shares_.empty() && follows(active, sequences_[sharing_.front()])) continue;
-    shares_.push_back({.first = active.computed, .remaining = active.remaining()});
+    const std::uint32_t until_copy =
+        kv_.positions_before_copy(active.kv, active.computed, active.most_cached());
+    shares_.push_back(
+        {.first = active.computed, .remaining = until_copy > 0 ? until_copy : active.remaining()});
     sharing_.push_back(i);
   }
   divide_prefill(shares_, prefill_room());

@@ -19,7 +19,7 @@ class CopyCost {
   double us() const { return us_; }
 
  private:
-  static constexpr double running = 1.0 / 4, outlier = 4, fading = 0.01;
+  static constexpr double running = 1.0 / 4, outlier = 4, fading = 0.002;
   double us_ = 0;
 };
 

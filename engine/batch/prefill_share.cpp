@@ -23,7 +23,9 @@ class Division {
     if (share.take == 0 && share.remaining > 0 && left() > 0) take(share, 1);
   }
 
-  double most() const { return room_.costs ? room_.longest_us : room_.beside.positions + room_.positions; }
+  double most() const {
+    return room_.costs ? room_.longest_us : room_.beside.positions + room_.positions;
+  }
   // Of whole positions where only they count, the odd one is whose turn it is.
   double half() const {
     const double middle = (cost(room_.beside) + most()) / 2;

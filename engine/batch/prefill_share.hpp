@@ -17,8 +17,8 @@ struct PrefillShare {
 // What a step has for prefill: positions, and time where it is known what they take.
 struct PrefillRoom {
   std::uint32_t positions = 0;
-  const StepCosts* costs = nullptr;  // null: not known
-  StepWork beside;                   // what else the step computes
+  const StepCosts* costs = nullptr;                             // null: not known
+  StepWork beside;                                              // what else the step computes
   double longest_us = std::numeric_limits<double>::infinity();  // all of it together
   bool oldest_first = true;  // one position at least is the oldest's; else perhaps another's
 };

@@ -52,7 +52,7 @@ class StepCosts {
   double of_attention() const;
 
  private:
-  struct Bucket {  // of steps of about as many positions
+  struct Bucket {                                 // of steps of about as many positions
     double positions = 0, attention = 0, us = 0;  // running means
     std::uint32_t count = 0;
   };

@@ -6,7 +6,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "engine/kv/block_store_format.hpp"
@@ -82,8 +84,17 @@ bool SharedBlockStore::may_have(const BlockName& name) const {
   return found;
 }
 
-// The copy may race with a writer: what it then holds is thrown away.
 bool SharedBlockStore::load(const BlockName& name, std::span<std::byte> into) {
+  const auto begin = std::chrono::steady_clock::now();
+  if (!copy(name, into)) return false;
+  const auto took = std::chrono::steady_clock::now() - begin;
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  last_load_us_ = static_cast<std::uint32_t>(std::max<std::int64_t>(us, 1));
+  return true;
+}
+
+// The copy may race with a writer: what it then holds is thrown away.
+bool SharedBlockStore::copy(const BlockName& name, std::span<std::byte> into) {
   std::uint64_t state = 0;
   Slot* slot = header().closed.load(relaxed) == 0 ? find(name, state) : nullptr;
   if (slot == nullptr || slot->bytes.load(relaxed) != into.size()) {

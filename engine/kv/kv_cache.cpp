@@ -1,5 +1,7 @@
 #include "engine/kv/kv_cache.hpp"
 
+#include <algorithm>
+
 #include "engine/kv/block_name.hpp"
 
 namespace aorta::engine {
@@ -34,6 +36,18 @@ bool KvCache::take_shared(SequenceKv& kv, std::uint32_t most) {
 bool KvCache::may_fetch(const SequenceKv& kv, std::uint32_t most) const {
   return worth_copying(kv.shared) && kv.shared == kv.blocks.size() && kv.shared < kv.names.size() &&
          kv.shared < most && options_.store->may_have(kv.names[kv.shared]);
+}
+
+std::uint32_t KvCache::positions_before_copy(const SequenceKv& kv, std::uint32_t computed,
+                                             std::uint32_t most) const {
+  const std::uint32_t next = std::max(copy_from_, (computed + block_tokens - 1) / block_tokens);
+  // While everything is worth copying, only what the store lacks is computed.
+  if (copy_from_ == 0 || next * block_tokens == computed || next >= most ||
+      next >= kv.names.size() || !worth_copying(next) ||
+      !options_.store->may_have(kv.names[next])) {
+    return 0;
+  }
+  return next * block_tokens - computed;
 }
 
 bool KvCache::fetch(SequenceKv& kv, std::uint32_t most) {

@@ -41,6 +41,10 @@ class KvCache {
   // and may be wrong.
   bool fetch(SequenceKv& kv, std::uint32_t most);
   bool may_fetch(const SequenceKv& kv, std::uint32_t most) const;
+  // How many positions to compute until it has a block of the store's in front of it that is worth
+  // copying; 0: it has, or has none before `most`.
+  std::uint32_t positions_before_copy(const SequenceKv& kv, std::uint32_t computed,
+                                      std::uint32_t most) const;
   std::uint32_t last_load_us() const { return options_.store ? options_.store->last_load_us() : 0; }
   // From now on a sequence's blocks before this one are neither fetched nor saved: computing them
   // takes less.

@@ -54,11 +54,12 @@ double percentile(std::vector<double> values, double share) {
 
 void print(const Options& options, const std::vector<double>& step_s, double tokens_per_step) {
   const double median = percentile(step_s, 0.5);
-  std::printf("{\"mode\": \"%s\", \"threads\": %u, \"isa\": \"%s\", \"a\": %u, \"b\": %u, "
-              "\"tokens_per_s\": %.1f, \"ms_p50\": %.3f, \"ms_p10\": %.3f, \"ms_p99\": %.3f}\n",
-              options.mode.c_str(), options.threads, options.isa.c_str(), options.numbers[0],
-              options.numbers[1], tokens_per_step / median, median * 1e3,
-              percentile(step_s, 0.1) * 1e3, percentile(step_s, 0.99) * 1e3);
+  std::printf(
+      "{\"mode\": \"%s\", \"threads\": %u, \"isa\": \"%s\", \"a\": %u, \"b\": %u, "
+      "\"tokens_per_s\": %.1f, \"ms_p50\": %.3f, \"ms_p10\": %.3f, \"ms_p99\": %.3f}\n",
+      options.mode.c_str(), options.threads, options.isa.c_str(), options.numbers[0],
+      options.numbers[1], tokens_per_step / median, median * 1e3, percentile(step_s, 0.1) * 1e3,
+      percentile(step_s, 0.99) * 1e3);
 }
 
 // The host's, in /dev/shm as a cache service makes it; nothing else opens it, so it goes at once.
@@ -217,14 +218,15 @@ void beside(const Options& options) {
   const double took = seconds() - begin;
   const double p50 = percentile(before, 0.5), p99 = percentile(before, 0.99);
   const double p50_during = percentile(during, 0.5), p99_during = percentile(during, 0.99);
-  std::printf("{\"mode\": \"beside\", \"threads\": %u, \"isa\": \"%s\", \"prompt\": %u, \"rows\": %u, "
-              "\"context\": %u, \"itl_ms_p50\": %.2f, \"itl_ms_p99\": %.2f, "
-              "\"itl_ms_p50_during\": %.2f, \"itl_ms_p99_during\": %.2f, "
-              "\"itl_ms_most_during\": %.2f, \"p50_ratio\": %.2f, \"p99_ratio\": %.2f, "
-              "\"steps\": %u, \"prefill_tokens_per_s\": %.1f}\n",
-              options.threads, options.isa.c_str(), length, rows, options.numbers[2], p50 * 1e3,
-              p99 * 1e3, p50_during * 1e3, p99_during * 1e3, percentile(during, 1) * 1e3,
-              p50_during / p50, p99_during / p99, steps, length / took);
+  std::printf(
+      "{\"mode\": \"beside\", \"threads\": %u, \"isa\": \"%s\", \"prompt\": %u, \"rows\": %u, "
+      "\"context\": %u, \"itl_ms_p50\": %.2f, \"itl_ms_p99\": %.2f, "
+      "\"itl_ms_p50_during\": %.2f, \"itl_ms_p99_during\": %.2f, "
+      "\"itl_ms_most_during\": %.2f, \"p50_ratio\": %.2f, \"p99_ratio\": %.2f, "
+      "\"steps\": %u, \"prefill_tokens_per_s\": %.1f}\n",
+      options.threads, options.isa.c_str(), length, rows, options.numbers[2], p50 * 1e3, p99 * 1e3,
+      p50_during * 1e3, p99_during * 1e3, percentile(during, 1) * 1e3, p50_during / p50,
+      p99_during / p99, steps, length / took);
 }
 
 void bandwidth(Options options) {
@@ -252,18 +254,19 @@ void bandwidth(Options options) {
     });
     took.push_back(seconds() - begin);
   }
-  std::printf("{\"mode\": \"bandwidth\", \"threads\": %u, \"mib\": %u, \"gb_per_s\": %.2f, "
-              "\"gb_per_s_best\": %.2f}\n",
-              options.threads, options.numbers[0],
-              static_cast<double>(bytes) / percentile(took, 0.5) / 1e9,
-              static_cast<double>(bytes) / percentile(took, 0) / 1e9);
+  std::printf(
+      "{\"mode\": \"bandwidth\", \"threads\": %u, \"mib\": %u, \"gb_per_s\": %.2f, "
+      "\"gb_per_s_best\": %.2f}\n",
+      options.threads, options.numbers[0], static_cast<double>(bytes) / percentile(took, 0.5) / 1e9,
+      static_cast<double>(bytes) / percentile(took, 0) / 1e9);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  if (argc < 5) fail("engine_bench GGUF PACKS [threads=N] [isa=X] decode|prefill|beside|bandwidth ...");
+  if (argc < 5)
+    fail("engine_bench GGUF PACKS [threads=N] [isa=X] decode|prefill|beside|bandwidth ...");
   options.gguf = argv[1];
   options.packs = argv[2];
   for (int i = 3; i < argc; ++i) {

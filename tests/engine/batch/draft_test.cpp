@@ -48,7 +48,8 @@ TEST(DraftBudget, ManyGuessesAloneFewInACrowdNoneWhenTheyNeverHold) {
 TEST(DraftBudget, GoesByWhatWasMeasured) {
   StepCosts costs(256);
   for (const std::uint32_t n : {1u, 2u, 4u, 8u, 64u}) costs.measured({n, 0}, 1000.0 * n);
-  EXPECT_EQ(DraftBudget(costs, {1, 0}, 1, 256).take(0.95, 4, 0), 0u) << "nothing comes for free here";
+  EXPECT_EQ(DraftBudget(costs, {1, 0}, 1, 256).take(0.95, 4, 0), 0u)
+      << "nothing comes for free here";
 }
 
 TEST(DraftBudget, AGuessBehindALongContextCostsItsAttention) {

@@ -53,7 +53,8 @@ class PrefillTime : public testing::Test {
   PrefillTime() {
     for (int step = 0; step < 200; ++step) {
       StepWork work;
-      work.add(static_cast<std::uint32_t>(step % 20) * 400, 1 + static_cast<std::uint32_t>(step % 7));
+      work.add(static_cast<std::uint32_t>(step % 20) * 400,
+               1 + static_cast<std::uint32_t>(step % 7));
       costs_.measured(work, us(work));
     }
   }
@@ -66,7 +67,8 @@ class PrefillTime : public testing::Test {
     return work;
   }
   PrefillRoom room(double longest_us, bool oldest_first = true) const {
-    return {.positions = 256, .costs = &costs_, .longest_us = longest_us, .oldest_first = oldest_first};
+    return {
+        .positions = 256, .costs = &costs_, .longest_us = longest_us, .oldest_first = oldest_first};
   }
 
   StepCosts costs_{256, StepCosts::Beyond::in_proportion};
