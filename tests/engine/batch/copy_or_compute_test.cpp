@@ -1,4 +1,5 @@
-// Whether KV that the store has is copied or computed again: whichever takes less time, as measured.
+// Whether KV that the store has is copied or computed again: whichever takes less time, as
+// measured.
 #include <gtest/gtest.h>
 
 #include "engine/batch/copy_cost.hpp"
