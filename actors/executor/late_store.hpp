@@ -27,8 +27,12 @@ class LateStore final : public engine::BlockStore {
   }
   std::uint32_t last_load_us() const override { return last_load_us_; }
   void save(const engine::BlockName& name, std::span<const std::byte> block) override {
-    if (const auto store = current()) store->save(name, block);
+    const auto store = current();
+    if (store == nullptr) return;
+    store->save(name, block);
+    last_save_us_ = store->last_save_us();
   }
+  std::uint32_t last_save_us() const override { return last_save_us_; }
 
  private:
   std::shared_ptr<engine::BlockStore> current() const {
@@ -37,7 +41,7 @@ class LateStore final : public engine::BlockStore {
   }
   mutable std::mutex mutex_;
   std::shared_ptr<engine::BlockStore> store_;
-  std::uint32_t last_load_us_ = 0;  // the engine's thread's
+  std::uint32_t last_load_us_ = 0, last_save_us_ = 0;  // the engine's thread's
 };
 
 }  // namespace aorta::executor

@@ -302,6 +302,9 @@ PrefillRoom Batcher::prefill_room() const {
   if (mixed_costs_.known()) {
     room.costs = &mixed_costs_;
     room.longest_us = longest_us_ - fetched_us_;
+    // Prefill beside answers leaves the store a block or so to copy, which the next token waits
+    // for.
+    if (decodes_.positions > 0) room.longest_us -= save_cost_.us();
   } else {  // so many times as many positions take no longer than so many times as long
     const double more = (longer_by_prefill - 1) * decodes_.positions;
     room.positions = std::min(room.positions, std::max(1u, static_cast<std::uint32_t>(more)));
@@ -408,7 +411,9 @@ void Batcher::apply(std::span<Choice> chosen, StepReport& report) {
     if (token.finish != Finish::none) stop(token.key);
   }
   // What a step fills and one more: the store keeps up, and costs no step much.
-  kv_.save_some(1 + work_.positions / block_tokens);
+  if (kv_.save_some(1 + work_.positions / block_tokens) > 0) {
+    save_cost_.measured(kv_.last_save_us());
+  }
 }
 
 // Guesses are final as far as they were chosen; the token after them was chosen after them.

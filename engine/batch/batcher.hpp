@@ -86,6 +86,7 @@ class Batcher {
   StepCosts decode_costs_;         // of steps in which nobody's prompt is computed
   StepCosts mixed_costs_;          // of the others, whose positions need no head
   CopyCost load_cost_;             // of a block out of the store
+  CopyCost save_cost_;             // and into it
   std::vector<Active> sequences_;  // in start order
   std::size_t admitted_ = 0;       // how many of them, from the front, may hold blocks
   bool oldest_first_ = true;       // the oldest prompt had nothing of the last step

@@ -1,5 +1,6 @@
 #pragma once
-// What a copy of a KV block out of the store takes, learned as StepCosts learns. Has no clock.
+// What a copy of a KV block out of the store or into it takes, learned as StepCosts learns. Has no
+// clock.
 #include <algorithm>
 
 namespace aorta::engine {

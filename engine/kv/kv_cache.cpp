@@ -107,12 +107,14 @@ void KvCache::release(SequenceKv& kv) {
   kv.shared = 0;
 }
 
-void KvCache::save_some(std::uint32_t most) {
-  for (; most > 0 && !to_save_.empty(); to_save_.pop_back()) {
+std::uint32_t KvCache::save_some(std::uint32_t most) {
+  std::uint32_t saved = 0;
+  for (; saved < most && !to_save_.empty(); to_save_.pop_back()) {
     if (!unsaved_[to_save_.back()]) continue;
     save(to_save_.back());
-    --most;
+    ++saved;
   }
+  return saved;
 }
 
 void KvCache::save(std::uint32_t block) {

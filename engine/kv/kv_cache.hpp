@@ -61,8 +61,9 @@ class KvCache {
   // Saves what was not saved yet and is worth it, and lets all go.
   void release(SequenceKv& kv);
 
-  // Saves at most so many of the blocks filled last.
-  void save_some(std::uint32_t most);
+  // Saves at most so many of the blocks filled last; returns how many.
+  std::uint32_t save_some(std::uint32_t most);
+  std::uint32_t last_save_us() const { return options_.store ? options_.store->last_save_us() : 0; }
 
   std::uint32_t total() const { return tree_.total(); }
   std::uint32_t used() const { return tree_.used(); }

@@ -155,6 +155,7 @@ struct MemoryStore final : engine::BlockStore {
   void save(const engine::BlockName&, std::span<const std::byte>) override { ++saves; }
   int loads = 0, saves = 0;
   std::uint32_t last_load_us() const override { return 70; }
+  std::uint32_t last_save_us() const override { return 80; }
 };
 
 TEST(LateStore, IsEmptyUntilOneIsKnown) {
@@ -171,6 +172,7 @@ TEST(LateStore, IsEmptyUntilOneIsKnown) {
   EXPECT_EQ(late.last_load_us(), 70u);
   late.save({1, 2}, bytes);
   EXPECT_EQ(store->saves, 1);
+  EXPECT_EQ(late.last_save_us(), 80u);
   late.use(nullptr);
   EXPECT_FALSE(late.load({1, 2}, bytes));
   EXPECT_EQ(store.use_count(), 1) << "what nobody uses is closed";

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "tests/engine/batch/batch_helpers.hpp"
+#include "tests/engine/batch/memory_store.hpp"
 
 namespace aorta::engine {
 namespace {
@@ -65,14 +66,17 @@ struct Engine {
 // Answers that decode on such a machine, and begin again when they end.
 class Beside {
  public:
-  Beside(std::uint64_t rows, std::uint32_t prompt) : rows_(rows), prompt_(prompt) {
+  Beside(std::uint64_t rows, std::uint32_t prompt, std::shared_ptr<MemoryStore> store = nullptr)
+      : rows_(rows), prompt_(prompt), store_(std::move(store)) {
     for (std::uint64_t row = 0; row < rows; ++row) begin();
   }
   void start(Sequence s) { ASSERT_TRUE(stepper_->start(std::move(s))); }
 
   // A step; what it took is the time since each answer's last token.
   const StepReport& step() {
+    const std::uint32_t saves = store_ ? store_->saves : 0;
     stepper_->step(report_);
+    if (store_) last_us_ += (store_->saves - saves) * store_->save_us;
     for (const Generated& token : report_.tokens) {
       if (token.key.request.low < first_answer) {
         first_tokens_.emplace(token.key, us_);
@@ -84,13 +88,14 @@ class Beside {
     us_ += last_us_;
     return report_;
   }
-  // The gap that 99 of 100 are within, of those since the last time.
-  double gap_p99() {
+  // The gap that so many of 100 are within, of those since the last time.
+  double gap(std::size_t percent) {
     std::sort(gaps_.begin(), gaps_.end());
-    const double p99 = gaps_[gaps_.size() * 99 / 100];
+    const double gap = gaps_[gaps_.size() * percent / 100];
     gaps_.clear();
-    return p99;
+    return gap;
   }
+  double gap_p99() { return gap(99); }
   bool begun(const SequenceKey& key) const { return first_tokens_.contains(key); }
   double first_token_us(const SequenceKey& key) const { return first_tokens_.at(key); }
   double us() const { return us_; }
@@ -105,9 +110,10 @@ class Beside {
 
   const std::uint64_t rows_;
   const std::uint32_t prompt_;
+  const std::shared_ptr<MemoryStore> store_;
   std::uint32_t last_us_ = 0;
-  std::unique_ptr<Stepper> stepper_ =
-      make_stepper(std::make_unique<UnevenRunner>(&last_us_), {.slots = 16, .draft_tokens = 0});
+  std::unique_ptr<Stepper> stepper_ = make_stepper(std::make_unique<UnevenRunner>(&last_us_),
+                                                   {.slots = 16, .draft_tokens = 0}, store_);
   StepReport report_;
   std::uint64_t begun_ = 0;
   double us_ = 0;
@@ -139,6 +145,21 @@ TEST(PrefillBudget, NorDoesTheFirstOneThatAMachineEverSeesDelayThem) {
   engine.gap_p99();
   for (int step = 0; step < 300; ++step) engine.step();
   EXPECT_LE(with, 2 * engine.gap_p99());
+}
+
+TEST(PrefillBudget, WhatIsSavedOfAPromptDelaysNobodyEither) {
+  const auto store = std::make_shared<MemoryStore>();
+  store->save_us = 4000;
+  Beside engine(6, 401, store);
+  for (int step = 0; step < 300; ++step) engine.step();
+  engine.gap_p99();
+  for (int step = 0; step < 300; ++step) engine.step();
+  const double without = engine.gap(50);  // without a save: most steps fill no block
+  engine.start(make_sequence(302, 2500, 2));
+  const std::uint32_t saves = store->saves;
+  while (!engine.begun(key_of(302))) engine.step();
+  EXPECT_GT(store->saves - saves, 2500u / 16);
+  EXPECT_LE(engine.gap(75), 1.8 * without) << "and with one";
 }
 
 TEST(PrefillBudget, AShortPromptDoesNotWaitForALongOne) {
