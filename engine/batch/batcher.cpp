@@ -15,6 +15,10 @@ std::uint32_t blocks_for(std::uint32_t positions) {
 // A step with prefill may last so many times what it would if all in it decoded.
 constexpr double longer_by_prefill = 1.7;
 
+// The same where it is of prompts that a step or a few will have done: who waits for a first token
+// waits for all of these steps, who waits for the next one seldom for more than one of them.
+constexpr double longer_by_brief_prefill = 3;
+
 // Before it is known what fetching and computing cost: most machines compute a block in a hundred
 // times as long as they copy one, and this many copies keep a step's tokens on time.
 constexpr std::uint32_t unmeasured_fetches = 32;
@@ -200,16 +204,17 @@ void Batcher::allow_time() {
       ++prefilling;
     }
   }
-  longest_us_ = spare_us_ = any_time;
+  longest_us_ = longest_with_brief_us_ = spare_us_ = any_time;
   if (decodes_.positions == 0 && mixed_costs_.known()) {
     StepWork full;
     full.add(0, limits_.step_tokens);
-    longest_us_ = spare_us_ = mixed_costs_.of(full);
+    longest_us_ = longest_with_brief_us_ = spare_us_ = mixed_costs_.of(full);
   } else if (decodes_.positions > 0 && (decode_costs_.known() || mixed_costs_.known())) {
     const StepCosts& costs = decode_costs_.known() ? decode_costs_ : mixed_costs_;
     StepWork all = decodes_;
     all.positions += prefilling;
     longest_us_ = longer_by_prefill * costs.of(all);
+    longest_with_brief_us_ = longer_by_brief_prefill * costs.of(all);
     spare_us_ = longest_us_ - costs.of(decodes_);
   }
 }
@@ -279,11 +284,13 @@ void Batcher::divide_budget() {
     Active& active = sequences_[i];
     active.take = active.decoding ? 1 : 0;
     if (active.decoding || active.fetching) continue;
+    if (!active.begun) active.brief = active.remaining() <= limits_.step_tokens;
     if (!shares_.empty() && follows(active, sequences_[sharing_.front()])) continue;
     const std::uint32_t until_copy =
         kv_.positions_before_copy(active.kv, active.computed, active.most_cached());
-    shares_.push_back(
-        {.first = active.computed, .remaining = until_copy > 0 ? until_copy : active.remaining()});
+    shares_.push_back({.first = active.computed,
+                       .remaining = until_copy > 0 ? until_copy : active.remaining(),
+                       .brief = active.brief});
     sharing_.push_back(i);
   }
   divide_prefill(shares_, prefill_room());
@@ -302,9 +309,13 @@ PrefillRoom Batcher::prefill_room() const {
   if (mixed_costs_.known()) {
     room.costs = &mixed_costs_;
     room.longest_us = longest_us_ - fetched_us_;
+    room.longest_with_brief_us = longest_with_brief_us_ - fetched_us_;
     // Prefill beside answers leaves the store a block or so to copy, which the next token waits
     // for.
-    if (decodes_.positions > 0) room.longest_us -= save_cost_.us();
+    if (decodes_.positions > 0) {
+      room.longest_us -= save_cost_.us();
+      room.longest_with_brief_us -= save_cost_.us();
+    }
   } else {  // so many times as many positions take no longer than so many times as long
     const double more = (longer_by_prefill - 1) * decodes_.positions;
     room.positions = std::min(room.positions, std::max(1u, static_cast<std::uint32_t>(more)));

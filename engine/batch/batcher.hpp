@@ -50,6 +50,7 @@ class Batcher {
     bool decoding = false;       // its prefill is done: one position a step, and guesses
     bool begun = false;          // some of it was computed since it was admitted
     bool fetching = false;       // more of its KV may be in the store: it waits a step for that
+    bool brief = false;          // what it computes until its first token is a step's at most
     std::uint32_t take = 0;      // positions of the planned step, guesses not counted
     std::uint32_t drafts = 0;    // guesses of the planned step
     TokenId guess = -1;          // the first of them, or what it would have been; -1: none
@@ -99,12 +100,13 @@ class Batcher {
   std::vector<Begun> begun_;
   std::vector<TokenId> guesses_;  // of the sequence that is applied
   std::uint32_t preempted_ = 0;
-  StepWork decodes_;       // of those that decode, a position each
-  double longest_us_ = 0;  // it may take so long, as far as prefill decides,
-  double spare_us_ = 0;    // so much of it for what is not decoding,
-  double fetched_us_ = 0;  // and fetching took so long
-  StepWork work_;          // all of it
-  bool mixed_ = false;     // some prompt is computed
+  StepWork decodes_;                  // of those that decode, a position each
+  double longest_us_ = 0;             // it may take so long, as far as prefill decides,
+  double longest_with_brief_us_ = 0;  // and so long where that is of brief prompts,
+  double spare_us_ = 0;               // so much of it for what is not decoding,
+  double fetched_us_ = 0;             // and fetching took so long
+  StepWork work_;                     // all of it
+  bool mixed_ = false;                // some prompt is computed
 };
 
 }  // namespace aorta::engine

@@ -26,6 +26,9 @@ class Division {
   double most() const {
     return room_.costs ? room_.longest_us : room_.beside.positions + room_.positions;
   }
+  double most(const PrefillShare& share) const {
+    return share.brief && room_.costs ? room_.longest_with_brief_us : most();
+  }
   // Of whole positions where only they count, the odd one is whose turn it is.
   double half() const {
     const double middle = (cost(room_.beside) + most()) / 2;
@@ -54,12 +57,16 @@ class Division {
   StepWork work_;
 };
 
+bool goes_before(const PrefillShare& a, const PrefillShare& b) {
+  return a.brief != b.brief ? a.brief : a.remaining < b.remaining;
+}
+
 // Few wait at a time: looking for the least left each time is cheaper than sorting.
 PrefillShare* shortest_of(std::span<PrefillShare> shares) {
   PrefillShare* shortest = nullptr;
   for (PrefillShare& share : shares) {
     if (share.take > 0 || share.remaining == 0) continue;
-    if (shortest == nullptr || share.remaining < shortest->remaining) shortest = &share;
+    if (shortest == nullptr || goes_before(share, *shortest)) shortest = &share;
   }
   return shortest;
 }
@@ -71,10 +78,10 @@ void divide_prefill(std::span<PrefillShare> shares, const PrefillRoom& room) {
   if (shares.empty()) return;
   Division division(room);
   PrefillShare& oldest = shares.front();
-  division.give(oldest, division.half());
+  division.give(oldest, oldest.brief ? division.most(oldest) : division.half());
   if (room.oldest_first) division.give_one(oldest);
   while (PrefillShare* shortest = shortest_of(shares.subspan(1))) {
-    division.give(*shortest, division.most());
+    division.give(*shortest, division.most(*shortest));
     if (shortest->take == 0) break;
   }
   division.give(oldest, division.most());

@@ -162,6 +162,45 @@ TEST(PrefillBudget, WhatIsSavedOfAPromptDelaysNobodyEither) {
   EXPECT_LE(engine.gap(75), 1.8 * without) << "and with one";
 }
 
+// Clients who ask again as soon as they are answered, all of them at once in the beginning.
+TEST(PrefillBudget, WhoAsksShortlyWaitsForAFewStepsAndNotForTheAnswersOfOthers) {
+  constexpr std::uint64_t clients = 32, requests = 6 * clients;
+  constexpr std::uint32_t answer = 128;
+  std::uint32_t last_us = 0;
+  const auto stepper = make_stepper(std::make_unique<UnevenRunner>(&last_us),
+                                    {.slots = clients, .prefix_cache = false, .draft_tokens = 0});
+  double us = 0;
+  std::uint64_t asked = 0;
+  std::map<SequenceKey, double> asked_at;
+  std::vector<double> first_tokens, gaps;
+  const auto ask = [&] {
+    Sequence s = make_sequence(2 * ++asked, 99, answer);
+    asked_at.emplace(s.key, us);
+    ASSERT_TRUE(stepper->start(std::move(s)));
+  };
+  while (asked < clients) ask();
+  while (!stepper->idle()) {
+    const StepReport report = stepper->step();
+    us += last_us;
+    for (const Generated& token : report.tokens) {
+      if (token.index.value > 0) {
+        gaps.push_back(last_us);
+      } else if (token.key.request.low > 2 * clients) {
+        first_tokens.push_back(us - asked_at.at(token.key));
+      }
+      if (token.finish != Finish::none && asked < requests) ask();
+    }
+  }
+  const auto at = [](std::vector<double>& of, double part) {
+    std::sort(of.begin(), of.end());
+    return of[static_cast<std::size_t>(part * static_cast<double>(of.size() - 1))];
+  };
+  const double step = at(gaps, 0.25);
+  EXPECT_LE(at(first_tokens, 0.5), 6 * step);
+  EXPECT_LE(at(first_tokens, 0.9), 10 * step);
+  EXPECT_LE(at(gaps, 0.99), 4 * step);
+}
+
 TEST(PrefillBudget, AShortPromptDoesNotWaitForALongOne) {
   Beside engine(4, 401);
   for (int step = 0; step < 200; ++step) engine.step();

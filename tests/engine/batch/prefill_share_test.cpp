@@ -91,6 +91,21 @@ TEST_F(PrefillTime, HalfOfItIsTheOldests) {
   EXPECT_GT(takes[1], 2 * takes[0]) << "its positions cost less";
 }
 
+TEST_F(PrefillTime, BriefOnesMayTakeMoreOfIt) {
+  const PrefillShare brief = {.remaining = 90, .brief = true}, bulk = {.remaining = 5000};
+  PrefillRoom more = room(3000);
+  more.longest_with_brief_us = 12000;
+  EXPECT_LT(divided({bulk}, more)[0], 30u);
+  EXPECT_EQ(divided({brief}, more), (Takes{90}));
+  const Takes beside = divided({bulk, {.remaining = 50}, brief}, more);
+  EXPECT_NEAR(beside[0], 15, 5) << "half of what it has without them";
+  EXPECT_EQ(beside[1], 0u) << "it is shorter, but a long one's end";
+  EXPECT_GE(beside[2], 80u);
+  const Takes among = divided({brief, brief, brief}, more);
+  EXPECT_EQ(among[0], 90u) << "one after the other";
+  EXPECT_LE(us(work_of({brief, brief, brief}, among)), 12000 * 1.1);
+}
+
 TEST_F(PrefillTime, OneThatTakesAllTheTimeTakesTurns) {
   const std::vector<PrefillShare> shares = {{.first = 8000, .remaining = 100}, {.remaining = 90}};
   EXPECT_EQ(divided(shares, room(1000, true)), (Takes{1, 0}));
