@@ -192,7 +192,10 @@ class BlockStore {
   virtual ~BlockStore() = default;
   virtual bool may_have(const BlockName&) const { return true; }  // cheap; false: load finds none
   virtual bool load(const BlockName& name, std::span<std::byte> into) = 0;  // false: not there
+  // How long the last load took that found its block; 0: this store's time does not tell.
+  virtual std::uint32_t last_load_us() const { return 0; }
   virtual void save(const BlockName& name, std::span<const std::byte> block) = 0;
+  virtual std::uint32_t last_save_us() const { return 0; }  // as last_load_us
 };
 
 // The continuous batcher over a runner (engine/batch). Its context is the runner's, or what the

@@ -21,11 +21,18 @@ class LateStore final : public engine::BlockStore {
   }
   bool load(const engine::BlockName& name, std::span<std::byte> into) override {
     const auto store = current();
-    return store != nullptr && store->load(name, into);
+    const bool found = store != nullptr && store->load(name, into);
+    if (found) last_load_us_ = store->last_load_us();
+    return found;
   }
+  std::uint32_t last_load_us() const override { return last_load_us_; }
   void save(const engine::BlockName& name, std::span<const std::byte> block) override {
-    if (const auto store = current()) store->save(name, block);
+    const auto store = current();
+    if (store == nullptr) return;
+    store->save(name, block);
+    last_save_us_ = store->last_save_us();
   }
+  std::uint32_t last_save_us() const override { return last_save_us_; }
 
  private:
   std::shared_ptr<engine::BlockStore> current() const {
@@ -34,6 +41,7 @@ class LateStore final : public engine::BlockStore {
   }
   mutable std::mutex mutex_;
   std::shared_ptr<engine::BlockStore> store_;
+  std::uint32_t last_load_us_ = 0, last_save_us_ = 0;  // the engine's thread's
 };
 
 }  // namespace aorta::executor

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace aorta::engine {
 namespace {
@@ -11,11 +12,20 @@ std::uint32_t blocks_for(std::uint32_t positions) {
   return (positions + block_tokens - 1) / block_tokens;
 }
 
-// Fetching a block costs about a hundredth of computing it; so many keep a step's tokens on time.
-constexpr std::uint32_t fetches_per_step = 32;
-
 // A step with prefill may last so many times what it would if all in it decoded.
 constexpr double longer_by_prefill = 1.7;
+
+// The same where it is of prompts that a step or a few will have done: who waits for a first token
+// waits for all of these steps, who waits for the next one seldom for more than one of them.
+constexpr double longer_by_brief_prefill = 3;
+
+// Before it is known what fetching and computing cost: most machines compute a block in a hundred
+// times as long as they copy one, and this many copies keep a step's tokens on time.
+constexpr std::uint32_t unmeasured_fetches = 32;
+constexpr double unmeasured_block_us = 1000;
+
+constexpr double any_time = std::numeric_limits<double>::infinity();
+constexpr std::uint32_t no_block = std::numeric_limits<std::uint32_t>::max();
 
 bool contains(const std::vector<TokenId>& ids, TokenId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
@@ -41,7 +51,7 @@ Batcher::Batcher(const EngineInfo& info, const BatchLimits& limits, KvOptions kv
       limits_(limits),
       kv_(with(limits, std::move(kv))),
       decode_costs_(std::max(limits.step_tokens, 1u)),
-      mixed_costs_(std::max(limits.step_tokens, 1u)) {
+      mixed_costs_(std::max(limits.step_tokens, 1u), StepCosts::Beyond::in_proportion) {
   AORTA_CHECK(info.context_tokens == context_within(info.context_tokens, limits.blocks),
               "the context is larger than the pool of KV blocks");
   AORTA_CHECK(limits.slots > 0 && limits.step_tokens > 0, "a batcher without room for anyone");
@@ -135,11 +145,12 @@ EngineLoad Batcher::load() const {
 }
 
 std::span<const RunnerRow> Batcher::plan() {
-  preempted_ = positions_ = 0;
+  preempted_ = 0;
   rows_.clear();
   planned_.clear();
   begun_.clear();
   admit();
+  allow_time();
   find_kv();
   divide_budget();
   take_blocks();
@@ -181,9 +192,53 @@ void Batcher::admit() {
   }
 }
 
+// While nobody waits for a next token, what a full step of a prompt's beginning takes: further on a
+// chunk costs more, and somebody may come who waits for a first one.
+void Batcher::allow_time() {
+  decodes_ = {};
+  std::uint32_t prefilling = 0;
+  for (std::size_t i = 0; i < admitted_; ++i) {
+    if (sequences_[i].decoding) {
+      decodes_.add(sequences_[i].computed, 1);
+    } else {
+      ++prefilling;
+    }
+  }
+  longest_us_ = longest_with_brief_us_ = spare_us_ = any_time;
+  if (decodes_.positions == 0 && mixed_costs_.known()) {
+    StepWork full;
+    full.add(0, limits_.step_tokens);
+    longest_us_ = longest_with_brief_us_ = spare_us_ = mixed_costs_.of(full);
+  } else if (decodes_.positions > 0 && (decode_costs_.known() || mixed_costs_.known())) {
+    const StepCosts& costs = decode_costs_.known() ? decode_costs_ : mixed_costs_;
+    StepWork all = decodes_;
+    all.positions += prefilling;
+    longest_us_ = longer_by_prefill * costs.of(all);
+    longest_with_brief_us_ = longer_by_brief_prefill * costs.of(all);
+    spare_us_ = longest_us_ - costs.of(decodes_);
+  }
+}
+
+// The first of a sequence's blocks that is copied in less time than it is computed, in full steps:
+// attention makes later ones dearer.
+std::uint32_t Batcher::copied_from() const {
+  if (!load_cost_.known()) return 0;
+  if (!mixed_costs_.known()) return load_cost_.us() < unmeasured_block_us ? 0 : no_block;
+  const StepWork full{limits_.step_tokens, 0};
+  const double first_us = mixed_costs_.of(full) * block_tokens / limits_.step_tokens;
+  if (load_cost_.us() < first_us) return 0;
+  const double dearer_us = mixed_costs_.of_attention() * block_tokens * block_tokens;
+  const double block = dearer_us > 0 ? (load_cost_.us() - first_us) / dearer_us : any_time;
+  return block < info_.context_tokens ? static_cast<std::uint32_t>(block) + 1 : no_block;
+}
+
 // Goes on past what is computed with blocks that are there by now, here or in the store.
 void Batcher::find_kv() {
-  std::uint32_t fetches = fetches_per_step;
+  const std::uint32_t from = copied_from();
+  kv_.copy_from(from);
+  if (from > 0) load_cost_.fade();
+  std::uint32_t fetched = 0;
+  fetched_us_ = 0;
   for (std::size_t i = 0; i < admitted_; ++i) {
     Active& active = sequences_[i];
     active.fetching = false;
@@ -191,15 +246,24 @@ void Batcher::find_kv() {
     const std::uint32_t most = active.most_cached();
     while (!active.fetching) {
       if (kv_.take_shared(active.kv, most)) continue;
-      if (fetches == 0) {
+      if (!may_fetch_one_more(fetched)) {
         active.fetching = kv_.may_fetch(active.kv, most);
         break;
       }
       if (!kv_.fetch(active.kv, most)) break;
-      --fetches;
+      ++fetched;
+      load_cost_.measured(kv_.last_load_us());
+      fetched_us_ += kv_.last_load_us();
+      kv_.copy_from(copied_from());
     }
     active.computed = active.kv.shared * block_tokens;
   }
+}
+
+// One at least, so that whoever waits for its blocks gets on; more as far as the step has time.
+bool Batcher::may_fetch_one_more(std::uint32_t fetched) const {
+  if (!load_cost_.known() || spare_us_ == any_time) return fetched < unmeasured_fetches;
+  return fetched == 0 || fetched_us_ + load_cost_.us() <= spare_us_;
 }
 
 // The same block is next for both: whoever comes later waits for it instead of computing it too.
@@ -212,35 +276,51 @@ bool Batcher::follows(const Active& active, const Active& leader) const {
 
 // One position for each that decodes, then prefill. There are no more slots than the budget, so a
 // prompt always finds at least one position left. Nobody follows any but the oldest prompt, which
-// gets on in every step.
+// gets on in every other step at least.
 void Batcher::divide_budget() {
   shares_.clear();
   sharing_.clear();
-  std::uint32_t decoding = 0;
   for (std::size_t i = 0; i < admitted_; ++i) {
     Active& active = sequences_[i];
     active.take = active.decoding ? 1 : 0;
-    decoding += active.decoding;
     if (active.decoding || active.fetching) continue;
+    if (!active.begun) active.brief = active.remaining() <= limits_.step_tokens;
     if (!shares_.empty() && follows(active, sequences_[sharing_.front()])) continue;
-    shares_.push_back({.remaining = active.remaining()});
+    const std::uint32_t until_copy =
+        kv_.positions_before_copy(active.kv, active.computed, active.most_cached());
+    shares_.push_back({.first = active.computed,
+                       .remaining = until_copy > 0 ? until_copy : active.remaining(),
+                       .brief = active.brief});
     sharing_.push_back(i);
   }
-  const auto prefilling = static_cast<std::uint32_t>(shares_.size());
-  divide_prefill(shares_, prefill_budget(decoding, prefilling));
+  divide_prefill(shares_, prefill_room());
   for (std::size_t share = 0; share < shares_.size(); ++share) {
     sequences_[sharing_[share]].take = shares_[share].take;
   }
+  oldest_first_ = shares_.empty() || shares_.front().take == 0;
 }
 
-// All of the step while nobody waits for the next token, or nothing is known of its cost.
-std::uint32_t Batcher::prefill_budget(std::uint32_t decoding, std::uint32_t prefilling) const {
-  const std::uint32_t all = limits_.step_tokens - decoding;
-  if (decoding == 0 || prefilling == 0 || !decode_costs_.known()) return all;
-  const double longest = longer_by_prefill * decode_costs_.of(decoding + prefilling);
-  const StepCosts& costs = mixed_costs_.known() ? mixed_costs_ : decode_costs_;
-  const std::uint32_t within = costs.most_within(longest);
-  return std::min(all, std::max(1u, within - std::min(within, decoding)));
+PrefillRoom Batcher::prefill_room() const {
+  PrefillRoom room;
+  room.positions = limits_.step_tokens - decodes_.positions;
+  room.beside = decodes_;
+  room.oldest_first = oldest_first_;
+  if (longest_us_ == any_time) return room;
+  if (mixed_costs_.known()) {
+    room.costs = &mixed_costs_;
+    room.longest_us = longest_us_ - fetched_us_;
+    room.longest_with_brief_us = longest_with_brief_us_ - fetched_us_;
+    // Prefill beside answers leaves the store a block or so to copy, which the next token waits
+    // for.
+    if (decodes_.positions > 0) {
+      room.longest_us -= save_cost_.us();
+      room.longest_with_brief_us -= save_cost_.us();
+    }
+  } else {  // so many times as many positions take no longer than so many times as long
+    const double more = (longer_by_prefill - 1) * decodes_.positions;
+    room.positions = std::min(room.positions, std::max(1u, static_cast<std::uint32_t>(more)));
+  }
+  return room;
 }
 
 // Oldest first, so that whoever must give blocks up has none of this step's yet.
@@ -269,14 +349,16 @@ void Batcher::send_back_youngest() {
 void Batcher::guess() {
   std::uint32_t tokens = 0;
   mixed_ = false;
+  work_ = {};
   for (std::size_t i = 0; i < admitted_; ++i) {
-    positions_ += sequences_[i].take;
-    tokens += sequences_[i].decoding;
-    mixed_ = mixed_ || (!sequences_[i].decoding && sequences_[i].take > 0);
+    const Active& active = sequences_[i];
+    if (active.take == 0) continue;
+    work_.add(active.computed, active.take);
+    tokens += active.decoding;
+    mixed_ = mixed_ || !active.decoding;
   }
   if (limits_.draft_tokens == 0) return;
-  DraftBudget budget(mixed_ ? mixed_costs_ : decode_costs_, positions_, tokens,
-                     limits_.step_tokens);
+  DraftBudget budget(mixed_ ? mixed_costs_ : decode_costs_, work_, tokens, limits_.step_tokens);
   for (std::size_t i = 0; i < admitted_; ++i) {
     Active& active = sequences_[i];
     if (!active.decoding) continue;
@@ -284,13 +366,14 @@ void Batcher::guess() {
     std::vector<TokenId>& ids = active.sequence.ids;
     std::uint32_t drafts = guess_next(ids, guessable(active));
     active.guess = drafts > 0 ? ids[length] : -1;
-    drafts = budget.take(active.record.rate(), drafts);
+    drafts = budget.take(active.record.rate(), drafts, length);
     if (!kv_.grow(active.kv, blocks_for(length + drafts))) {
       drafts = static_cast<std::uint32_t>(active.kv.blocks.size()) * block_tokens - length;
     }
     ids.resize(length + drafts);
     active.drafts = drafts;
-    positions_ += drafts;
+    work_.positions += drafts;
+    work_.attention += static_cast<double>(drafts) * length;
   }
 }
 
@@ -319,7 +402,7 @@ RunnerRow Batcher::row_of(const Active& active) const {
 }
 
 void Batcher::ran_for(std::uint32_t us) {
-  (mixed_ ? mixed_costs_ : decode_costs_).measured(positions_, us);
+  (mixed_ ? mixed_costs_ : decode_costs_).measured(work_, us);
 }
 
 void Batcher::apply(std::span<Choice> chosen, StepReport& report) {
@@ -339,7 +422,9 @@ void Batcher::apply(std::span<Choice> chosen, StepReport& report) {
     if (token.finish != Finish::none) stop(token.key);
   }
   // What a step fills and one more: the store keeps up, and costs no step much.
-  kv_.save_some(1 + positions_ / block_tokens);
+  if (kv_.save_some(1 + work_.positions / block_tokens) > 0) {
+    save_cost_.measured(kv_.last_save_us());
+  }
 }
 
 // Guesses are final as far as they were chosen; the token after them was chosen after them.

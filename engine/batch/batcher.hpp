@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/batch/copy_cost.hpp"
 #include "engine/batch/draft.hpp"
 #include "engine/batch/prefill_share.hpp"
 #include "engine/batch/step_costs.hpp"
@@ -49,6 +50,7 @@ class Batcher {
     bool decoding = false;       // its prefill is done: one position a step, and guesses
     bool begun = false;          // some of it was computed since it was admitted
     bool fetching = false;       // more of its KV may be in the store: it waits a step for that
+    bool brief = false;          // what it computes until its first token is a step's at most
     std::uint32_t take = 0;      // positions of the planned step, guesses not counted
     std::uint32_t drafts = 0;    // guesses of the planned step
     TokenId guess = -1;          // the first of them, or what it would have been; -1: none
@@ -64,10 +66,13 @@ class Batcher {
 
   Result<void> check(const Sequence& sequence) const;
   void admit();
+  void allow_time();
+  std::uint32_t copied_from() const;
   void find_kv();
+  bool may_fetch_one_more(std::uint32_t fetched) const;
   bool follows(const Active& active, const Active& leader) const;
   void divide_budget();
-  std::uint32_t prefill_budget(std::uint32_t decoding, std::uint32_t prefilling) const;
+  PrefillRoom prefill_room() const;
   void take_blocks();
   void send_back_youngest();
   void guess();
@@ -79,10 +84,13 @@ class Batcher {
   EngineInfo info_;
   BatchLimits limits_;
   KvCache kv_;
-  StepCosts decode_costs_;  // of steps in which nobody's prompt is computed
-  StepCosts mixed_costs_;   // of the others, whose positions are others: the head, the context
+  StepCosts decode_costs_;         // of steps in which nobody's prompt is computed
+  StepCosts mixed_costs_;          // of the others, whose positions need no head
+  CopyCost load_cost_;             // of a block out of the store
+  CopyCost save_cost_;             // and into it
   std::vector<Active> sequences_;  // in start order
   std::size_t admitted_ = 0;       // how many of them, from the front, may hold blocks
+  bool oldest_first_ = true;       // the oldest prompt had nothing of the last step
 
   // Of the planned step; members only so that their memory is reused.
   std::vector<PrefillShare> shares_;
@@ -92,8 +100,13 @@ class Batcher {
   std::vector<Begun> begun_;
   std::vector<TokenId> guesses_;  // of the sequence that is applied
   std::uint32_t preempted_ = 0;
-  std::uint32_t positions_ = 0;
-  bool mixed_ = false;  // some prompt is computed
+  StepWork decodes_;                  // of those that decode, a position each
+  double longest_us_ = 0;             // it may take so long, as far as prefill decides,
+  double longest_with_brief_us_ = 0;  // and so long where that is of brief prompts,
+  double spare_us_ = 0;               // so much of it for what is not decoding,
+  double fetched_us_ = 0;             // and fetching took so long
+  StepWork work_;                     // all of it
+  bool mixed_ = false;                // some prompt is computed
 };
 
 }  // namespace aorta::engine

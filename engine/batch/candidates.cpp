@@ -5,17 +5,9 @@
 
 namespace aorta::engine {
 
-namespace {
-
-std::vector<float>& maxima_of_this_thread() {
-  thread_local std::vector<float> maxima;
-  return maxima;
-}
-
-}  // namespace
-
-LogitScan::LogitScan(std::span<const float> logits, const LogitKernels& kernels)
-    : logits_(logits), kernels_(&kernels), maxima_(maxima_of_this_thread()) {
+LogitScan::LogitScan(std::span<const float> logits, const LogitKernels& kernels,
+                     SamplerScratch& scratch)
+    : logits_(logits), kernels_(&kernels), scratch_(scratch), maxima_(scratch.maxima) {
   maxima_.resize((logits.size() + logit_block - 1) / logit_block);
   kernels_->block_maxima(logits_, maxima_.data());
 }
@@ -29,15 +21,16 @@ Candidate LogitScan::first() const {
 
 // The k-th largest of the blocks' maxima is a bar that k logits reach. The buffer is cut back to k
 // whenever it reaches 2k, and the k-th so far is a bar that few of the rest pass.
-std::vector<Candidate> LogitScan::first(std::size_t k) const {
+std::span<const Candidate> LogitScan::first(std::size_t k) const {
   float bar = std::numeric_limits<float>::lowest();
   if (k <= maxima_.size()) {
-    std::vector<float> maxima = maxima_;
+    std::vector<float>& maxima = scratch_.sorted_maxima;
+    maxima.assign(maxima_.begin(), maxima_.end());
     std::nth_element(maxima.begin(), maxima.begin() + (k - 1), maxima.end(), std::greater<>());
     bar = std::max(bar, maxima[k - 1]);
   }
-  std::vector<Candidate> kept;
-  kept.reserve(std::min(2 * k + logit_block, logits_.size()));
+  std::vector<Candidate>& kept = scratch_.found;
+  kept.clear();
   const auto cut = [&] {
     std::nth_element(kept.begin(), kept.begin() + (k - 1), kept.end(),
                      ranks_before<Candidate, Candidate>);
@@ -88,14 +81,14 @@ double LogitScan::split(const TailWeighing& tail, std::vector<Candidate>& out) c
   return mass;
 }
 
-void LogitScan::make_finite(std::vector<float>& copy) {
+void LogitScan::make_finite() {
   const float first_logit = first().logit;
   constexpr float largest = std::numeric_limits<float>::max();
   if (first_logit <= largest) return;
-  std::vector<float> finite(logits_.begin(), logits_.end());
+  std::vector<float>& finite = scratch_.logits;
+  if (logits_.data() != finite.data()) finite.assign(logits_.begin(), logits_.end());
   std::replace(finite.begin(), finite.end(), first_logit, largest);
-  copy = std::move(finite);  // `logits_` may be of `copy`
-  logits_ = copy;
+  logits_ = finite;
   kernels_->block_maxima(logits_, maxima_.data());
 }
 

@@ -6,16 +6,12 @@
 #include <vector>
 
 #include "engine/batch/logit_kernels.hpp"
+#include "engine/batch/sampler_scratch.hpp"
 #include "engine/engine.hpp"
 
 namespace aorta::engine {
 
 inline constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
-
-struct Candidate {
-  float logit;
-  TokenId id;
-};
 
 // The order of candidates: logit down, id up.
 template <class A, class B>
@@ -24,31 +20,35 @@ bool ranks_before(const A& a, const B& b) {
 }
 
 // A vocabulary's logits and the largest of each block, so that most of them are read only once. A
-// thread has one scan at a time.
+// scratch serves one scan at a time; `logits` may be its.
 class LogitScan {
  public:
-  LogitScan(std::span<const float> logits, const LogitKernels& kernels);
+  LogitScan(std::span<const float> logits, const LogitKernels& kernels, SamplerScratch& scratch);
 
   std::span<const float> logits() const { return logits_; }
   const LogitKernels& kernels() const { return *kernels_; }
+  SamplerScratch& scratch() const { return scratch_; }
 
   // The first candidate of all, or logit -inf when there is none. NaN counts as -inf.
   Candidate first() const;
-  // The first `k` of those above -inf, in order; k is at least 1, no logit +inf.
-  std::vector<Candidate> first(std::size_t k) const;
+  // The first `k` of those above -inf, in order; k is at least 1, no logit +inf. They are in the
+  // scratch's `found`.
+  std::span<const Candidate> first(std::size_t k) const;
   // Appends the logits in [low, high), ids ascending.
   void collect(float low, float high, std::vector<Candidate>& out) const;
   // Appends the logits >= tail.bar, ids ascending. Returns the mass of the others, to split_error.
   double split(const TailWeighing& tail, std::vector<Candidate>& out) const;
 
   // Differences with an infinite logit would be NaN. When the first candidate has one, it gets the
-  // largest finite logit instead, and so do its equals, in `copy`, which is scanned from now on.
-  void make_finite(std::vector<float>& copy);
+  // largest finite logit instead, and so do its equals, in the scratch's `logits`, which are
+  // scanned from now on.
+  void make_finite();
 
  private:
   std::span<const float> logits_;
   const LogitKernels* kernels_;
-  std::vector<float>& maxima_;  // this thread's, so that a step of greedy answers takes no memory
+  SamplerScratch& scratch_;
+  std::vector<float>& maxima_;
 };
 
 // The weights of unnormalised probabilities: the most likely has 1, what min_p leaves out has 0.

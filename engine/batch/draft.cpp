@@ -25,19 +25,22 @@ void DraftRecord::add(std::uint32_t tried, std::uint32_t kept) {
   kept_ = kept_ * fading + kept;
 }
 
-DraftBudget::DraftBudget(const StepCosts& costs, std::uint32_t positions, std::uint32_t tokens,
+DraftBudget::DraftBudget(const StepCosts& costs, const StepWork& work, std::uint32_t tokens,
                          std::uint32_t most)
-    : costs_(costs), positions_(positions), most_(most), tokens_(tokens) {}
+    : costs_(costs), work_(work), most_(most), tokens_(tokens) {}
 
 // One more is worth it while (tokens + p) / cost(positions + 1) > tokens / cost(positions).
-std::uint32_t DraftBudget::take(double rate, std::uint32_t guesses) {
+std::uint32_t DraftBudget::take(double rate, std::uint32_t guesses, std::uint32_t context) {
+  const double attention_us = costs_.of_attention() * context;
   std::uint32_t taken = 0;
   double held = 1;  // the chance that this guess and all before it hold
-  while (taken < guesses && positions_ < most_) {
+  while (taken < guesses && work_.positions < most_) {
     held *= rate;
-    if (held * costs_.of(positions_) <= tokens_ * costs_.of_one_more(positions_)) break;
+    const double one_more_us = costs_.of_one_more(work_.positions) + attention_us;
+    if (held * costs_.of(work_) <= tokens_ * one_more_us) break;
     tokens_ += held;
-    ++positions_;
+    ++work_.positions;
+    work_.attention += context;
     ++taken;
   }
   return taken;

@@ -28,15 +28,17 @@ class DraftRecord {
 // Whether guesses are worth their time, position by position of one step.
 class DraftBudget {
  public:
-  // A step that computes `positions` for `tokens` tokens so far, and may compute `most`.
-  DraftBudget(const StepCosts& costs, std::uint32_t positions, std::uint32_t tokens,
+  // A step that does `work` for `tokens` tokens so far, and may compute `most` positions.
+  DraftBudget(const StepCosts& costs, const StepWork& work, std::uint32_t tokens,
               std::uint32_t most);
-  // How many of a sequence's guesses, at most so many, bring more tokens than their time would.
-  std::uint32_t take(double rate, std::uint32_t guesses);
+  // How many of a sequence's guesses, at most so many, bring more tokens than their time would;
+  // they see `context` positions.
+  std::uint32_t take(double rate, std::uint32_t guesses, std::uint32_t context);
 
  private:
   const StepCosts& costs_;
-  std::uint32_t positions_, most_;
+  StepWork work_;
+  std::uint32_t most_;
   double tokens_;  // expected of the step
 };
 

@@ -5,13 +5,13 @@
 
 namespace aorta::engine {
 
-TokenLogprobs logprobs_of(std::span<const float> logits, TokenId chosen, std::uint32_t top) {
+TokenLogprobs logprobs_of(std::span<const float> logits, TokenId chosen, std::uint32_t top,
+                          SamplerScratch& scratch) {
   AORTA_CHECK(chosen >= 0 && static_cast<std::size_t>(chosen) < logits.size(),
               "a chosen token outside the vocabulary");
-  LogitScan scan(logits, best_logit_kernels());
+  LogitScan scan(logits, best_logit_kernels(), scratch);
   if (scan.first().logit == minus_infinity) return {lowest_logprob, {}};
-  std::vector<float> finite;
-  scan.make_finite(finite);
+  scan.make_finite();
   const Candidate first = scan.first();
   logits = scan.logits();
 
@@ -24,7 +24,9 @@ TokenLogprobs logprobs_of(std::span<const float> logits, TokenId chosen, std::ui
   };
   TokenLogprobs logprobs{logprob(logits[static_cast<std::size_t>(chosen)]), {}};
   if (top == 0) return logprobs;
-  for (const Candidate& candidate : scan.first(top)) {
+  const std::span<const Candidate> likeliest = scan.first(top);
+  logprobs.top.reserve(likeliest.size());
+  for (const Candidate& candidate : likeliest) {
     logprobs.top.emplace_back(candidate.id, logprob(candidate.logit));
   }
   return logprobs;

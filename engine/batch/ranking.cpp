@@ -39,7 +39,11 @@ Ranking::Ranking(const LogitScan& scan, const Sampling& sampling)
       weighing_(weighing_of(scan.first().logit, sampling)),
       temperature_(sampling.temperature),
       bottom_(first_depth * temperature_),
-      high_(static_cast<float>(weighing_.largest + bottom_)) {
+      high_(static_cast<float>(weighing_.largest + bottom_)),
+      found_(scan.scratch().found),
+      band_(scan.scratch().band),
+      bounds_(scan.scratch().bounds) {
+  found_.clear();
   take_first_band();
 }
 
@@ -99,8 +103,10 @@ void Ranking::arrange() {
   bucket_ = sorted_ = position_ = 0;
   if (count == 0) return;
 
-  std::vector<float> logits(count);
-  std::vector<double> weights(count);
+  std::vector<float>& logits = scan_.scratch().found_logits;
+  std::vector<double>& weights = scan_.scratch().weights;
+  logits.resize(count);
+  weights.resize(count);
   float top = found_[0].logit, bottom = top;
   for (std::size_t i = 0; i < count; ++i) {
     logits[i] = found_[i].logit;

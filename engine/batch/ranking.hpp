@@ -10,14 +10,10 @@ namespace aorta::engine {
 
 class Ranking {
  public:
-  // `scan` has a finite first candidate and outlives this.
+  // `scan` has a finite first candidate and outlives this, which uses its scratch.
   Ranking(const LogitScan& scan, const Sampling& sampling);
 
-  struct Ranked {
-    double weight;
-    float logit;
-    TokenId id;
-  };
+  using Ranked = RankedCandidate;
   // Null when none is left whose weight is above 0.
   const Ranked* next();
 
@@ -41,9 +37,9 @@ class Ranking {
   // It goes down in bands.
   double bottom_;  // of the band in band_, below the largest: negative
   float high_;     // what is at or above was handed out or is in band_
-  std::vector<Candidate> found_;
-  std::vector<Ranked> band_;         // by bucket; [0, sorted_) in order
-  std::vector<std::size_t> bounds_;  // where the buckets end
+  std::vector<Candidate>& found_;
+  std::vector<Ranked>& band_;         // by bucket; [0, sorted_) in order
+  std::vector<std::size_t>& bounds_;  // where the buckets end
   std::size_t bucket_ = 0, sorted_ = 0, position_ = 0;
 };
 

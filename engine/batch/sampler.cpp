@@ -1,7 +1,6 @@
 #include "engine/batch/sampler.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <vector>
 
 #include "base/philox.hpp"
@@ -16,16 +15,12 @@ bool needs_adjustment(const Sampling& s, std::span<const TokenId> banned) {
          s.frequency_penalty != 0.0f || s.presence_penalty != 0.0f;
 }
 
-struct Count {
-  TokenId id = -1;
-  std::uint32_t count = 0;
-};
-
-// How often each id comes: an open-addressed table, whose empty places have id -1.
-std::vector<Count> counted(std::span<const TokenId> ids) {
-  std::vector<Count> counts(std::bit_ceil(2 * ids.size() + 1));
+// How often each known id comes.
+std::span<const IdCount> counted(std::span<const TokenId> ids, std::size_t vocabulary,
+                                 std::vector<IdCount>& counts) {
+  counts.assign(SamplerScratch::count_places(std::min(ids.size(), vocabulary)), {});
   for (const TokenId id : ids) {
-    if (id < 0) continue;
+    if (id < 0 || static_cast<std::size_t>(id) >= vocabulary) continue;
     std::size_t place = static_cast<std::uint32_t>(id) * 0x9E3779B1u & (counts.size() - 1);
     while (counts[place].id >= 0 && counts[place].id != id)
       place = (place + 1) & (counts.size() - 1);
@@ -35,23 +30,23 @@ std::vector<Count> counted(std::span<const TokenId> ids) {
   return counts;
 }
 
-void penalise(std::vector<float>& logits, const Sampling& s, std::span<const TokenId> ids,
-              std::uint32_t prompt_tokens) {
-  const auto known = [&](TokenId id) {
-    return id >= 0 && static_cast<std::size_t>(id) < logits.size();
-  };
+void penalise(const Sampling& s, std::span<const TokenId> ids, std::uint32_t prompt_tokens,
+              SamplerScratch& scratch) {
+  std::vector<float>& logits = scratch.logits;
   if (s.repetition_penalty != 1.0f) {
-    std::vector<bool> seen(logits.size());
+    std::vector<bool>& seen = scratch.seen;
+    seen.assign(logits.size(), false);
     for (const TokenId id : ids) {
-      if (!known(id) || seen[id]) continue;
+      if (id < 0 || static_cast<std::size_t>(id) >= logits.size() || seen[id]) continue;
       seen[id] = true;
       float& logit = logits[id];
       logit = logit > 0 ? logit / s.repetition_penalty : logit * s.repetition_penalty;
     }
   }
   if (s.frequency_penalty != 0.0f || s.presence_penalty != 0.0f) {
-    for (const auto& [id, count] : counted(ids.subspan(prompt_tokens))) {
-      if (!known(id)) continue;
+    for (const auto& [id, count] :
+         counted(ids.subspan(prompt_tokens), logits.size(), scratch.counts)) {
+      if (id < 0) continue;
       float& logit = logits[id];
       logit -= s.frequency_penalty * static_cast<float>(count);
       logit -= s.presence_penalty;
@@ -60,17 +55,18 @@ void penalise(std::vector<float>& logits, const Sampling& s, std::span<const Tok
 }
 
 // Steps 1 to 4 of the header.
-std::vector<float> adjusted(std::span<const float> raw, const Sampling& s,
-                            std::span<const TokenId> ids, std::uint32_t prompt_tokens,
-                            std::span<const TokenId> banned) {
-  std::vector<float> logits(raw.begin(), raw.end());
+std::span<const float> adjusted(std::span<const float> raw, const Sampling& s,
+                                std::span<const TokenId> ids, std::uint32_t prompt_tokens,
+                                std::span<const TokenId> banned, SamplerScratch& scratch) {
+  std::vector<float>& logits = scratch.logits;
+  logits.assign(raw.begin(), raw.end());
   const auto known = [&](TokenId id) {
     return id >= 0 && static_cast<std::size_t>(id) < logits.size();
   };
   for (const auto& [id, bias] : s.logit_bias) {
     if (known(id)) logits[id] += bias;
   }
-  penalise(logits, s, ids, prompt_tokens);
+  penalise(s, ids, prompt_tokens, scratch);
   for (const TokenId id : banned) {
     if (known(id)) logits[id] = minus_infinity;
   }
@@ -79,9 +75,11 @@ std::vector<float> adjusted(std::span<const float> raw, const Sampling& s,
 
 // Steps 7 to 9 of the header over the first `top_k`: few, so their mass is summed as they come.
 TokenId draw_listed(const LogitScan& scan, const Sampling& s, double uniform) {
-  const std::vector<Candidate> top = scan.first(s.top_k);
-  std::vector<float> logits(top.size());
-  std::vector<double> running(top.size());
+  const std::span<const Candidate> top = scan.first(s.top_k);
+  std::vector<float>& logits = scan.scratch().found_logits;
+  std::vector<double>& running = scan.scratch().weights;
+  logits.resize(top.size());
+  running.resize(top.size());
   for (std::size_t i = 0; i < top.size(); ++i) logits[i] = top[i].logit;
   scan.kernels().weigh(logits, weighing_of(logits[0], s), running.data());
   double mass = 0;
@@ -110,8 +108,10 @@ TokenId draw(const LogitScan& scan, const Sampling& s, double uniform) {
     low = high = share * ranking.exact_mass();  // too close to tell by bounds
     return cut ? sum >= high : sum > high;
   };
-  std::vector<double> running;
-  std::vector<TokenId> passed;
+  std::vector<double>& running = scan.scratch().running;
+  std::vector<TokenId>& passed = scan.scratch().passed;
+  running.clear();
+  passed.clear();
   double sum = 0;
   TokenId last = 0;
   while (const Ranking::Ranked* candidate = ranking.next()) {
@@ -144,20 +144,18 @@ TokenId first_not_banned(std::size_t vocabulary, std::span<const TokenId> banned
 TokenId choose_token(std::span<const float> raw, const Sampling& sampling,
                      std::span<const TokenId> ids, std::uint32_t prompt_tokens,
                      std::uint32_t generated_index, std::span<const TokenId> banned,
-                     const LogitKernels& kernels) {
+                     SamplerScratch& scratch, const LogitKernels& kernels) {
   AORTA_CHECK(!raw.empty(), "a token is chosen among none");
   AORTA_CHECK(prompt_tokens <= ids.size(), "the prompt is longer than the sequence");
-  std::vector<float> copy;
   std::span<const float> logits = raw;
   if (needs_adjustment(sampling, banned)) {
-    copy = adjusted(raw, sampling, ids, prompt_tokens, banned);
-    logits = copy;
+    logits = adjusted(raw, sampling, ids, prompt_tokens, banned, scratch);
   }
-  LogitScan scan(logits, kernels);
+  LogitScan scan(logits, kernels, scratch);
   const Candidate best = scan.first();
   if (best.logit == minus_infinity) return first_not_banned(logits.size(), banned);
   if (!(sampling.temperature > 0)) return best.id;
-  scan.make_finite(copy);
+  scan.make_finite();
   const double uniform = philox_uniform(sampling.seed, sampling.choice, generated_index);
   const bool listed = sampling.top_k != 0 && sampling.top_k < logits.size();
   return listed ? draw_listed(scan, sampling, uniform) : draw(scan, sampling, uniform);

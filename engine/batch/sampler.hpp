@@ -5,12 +5,14 @@
 #include <span>
 
 #include "engine/batch/logit_kernels.hpp"
+#include "engine/batch/sampler_scratch.hpp"
 #include "engine/engine.hpp"
 
 namespace aorta::engine {
 
 // Chooses the token after `ids` (prompt, then generated). Nothing is remembered between calls:
-// penalties are counted from `ids`, so a resumed answer chooses as an undisturbed one.
+// penalties are counted from `ids`, so a resumed answer chooses as an undisturbed one. A scratch
+// made for the vocabulary is all the memory that it takes.
 //
 // In vLLM's order:
 //   1. logit_bias is added
@@ -30,6 +32,14 @@ namespace aorta::engine {
 TokenId choose_token(std::span<const float> logits, const Sampling& sampling,
                      std::span<const TokenId> ids, std::uint32_t prompt_tokens,
                      std::uint32_t generated_index, std::span<const TokenId> banned,
-                     const LogitKernels& kernels = best_logit_kernels());
+                     SamplerScratch& scratch, const LogitKernels& kernels = best_logit_kernels());
+inline TokenId choose_token(std::span<const float> logits, const Sampling& sampling,
+                            std::span<const TokenId> ids, std::uint32_t prompt_tokens,
+                            std::uint32_t generated_index, std::span<const TokenId> banned,
+                            const LogitKernels& kernels = best_logit_kernels()) {
+  SamplerScratch scratch;
+  return choose_token(logits, sampling, ids, prompt_tokens, generated_index, banned, scratch,
+                      kernels);
+}
 
 }  // namespace aorta::engine

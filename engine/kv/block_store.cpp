@@ -6,7 +6,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "engine/kv/block_store_format.hpp"
@@ -21,6 +23,13 @@ constexpr auto relaxed = std::memory_order_relaxed;
 constexpr auto acquire = std::memory_order_acquire;
 
 void count(store_format::Counter& counter) { counter.fetch_add(1, relaxed); }
+
+// At least 1: it was measured.
+std::uint32_t us_since(std::chrono::steady_clock::time_point begin) {
+  const auto took = std::chrono::steady_clock::now() - begin;
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(us, 1));
+}
 
 bool dead(std::uint64_t pid) { return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH; }
 
@@ -82,8 +91,15 @@ bool SharedBlockStore::may_have(const BlockName& name) const {
   return found;
 }
 
-// The copy may race with a writer: what it then holds is thrown away.
 bool SharedBlockStore::load(const BlockName& name, std::span<std::byte> into) {
+  const auto begin = std::chrono::steady_clock::now();
+  if (!copy(name, into)) return false;
+  last_load_us_ = us_since(begin);
+  return true;
+}
+
+// The copy may race with a writer: what it then holds is thrown away.
+bool SharedBlockStore::copy(const BlockName& name, std::span<std::byte> into) {
   std::uint64_t state = 0;
   Slot* slot = header().closed.load(relaxed) == 0 ? find(name, state) : nullptr;
   if (slot == nullptr || slot->bytes.load(relaxed) != into.size()) {
@@ -107,8 +123,14 @@ bool SharedBlockStore::load(const BlockName& name, std::span<std::byte> into) {
   return true;
 }
 
-// An empty slot, if there is memory for it; else the least recently used.
 void SharedBlockStore::save(const BlockName& name, std::span<const std::byte> block) {
+  const auto begin = std::chrono::steady_clock::now();
+  keep(name, block);
+  last_save_us_ = us_since(begin);
+}
+
+// In an empty slot, if there is memory for it; else in the least recently used.
+void SharedBlockStore::keep(const BlockName& name, std::span<const std::byte> block) {
   if (header().closed.load(relaxed) != 0 || block.size() > header().block_bytes) return;
   std::uint64_t state = 0;
   if (Slot* slot = find(name, state)) {

@@ -50,7 +50,9 @@ class SharedBlockStore final : public BlockStore {
 
   bool may_have(const BlockName& name) const override;
   bool load(const BlockName& name, std::span<std::byte> into) override;
+  std::uint32_t last_load_us() const override { return last_load_us_; }
   void save(const BlockName& name, std::span<const std::byte> block) override;
+  std::uint32_t last_save_us() const override { return last_save_us_; }
 
   Figures figures() const;
   // Empties slots whose writer died midway; returns how many.
@@ -75,6 +77,8 @@ class SharedBlockStore final : public BlockStore {
   store_format::Slot* find(const BlockName& name, std::uint64_t& state) const;
   std::byte* block_of(const store_format::Slot& slot) const;
   std::uint64_t checksum(const BlockName& name, std::span<const std::byte> block) const;
+  bool copy(const BlockName& name, std::span<std::byte> into);
+  void keep(const BlockName& name, std::span<const std::byte> block);
   bool claim(store_format::Slot& slot);
   bool write(store_format::Slot& slot, const BlockName& name, std::span<const std::byte> block);
 
@@ -83,6 +87,7 @@ class SharedBlockStore final : public BlockStore {
   std::byte* const mapping_;
   const std::uint64_t bytes_;  // of the mapping
   std::uint64_t numerics_ = 0;
+  std::uint32_t last_load_us_ = 0, last_save_us_ = 0;  // of the one thread that loads and saves
 };
 
 }  // namespace aorta::engine

@@ -1,5 +1,7 @@
 #include "engine/kv/kv_cache.hpp"
 
+#include <algorithm>
+
 #include "engine/kv/block_name.hpp"
 
 namespace aorta::engine {
@@ -32,8 +34,20 @@ bool KvCache::take_shared(SequenceKv& kv, std::uint32_t most) {
 }
 
 bool KvCache::may_fetch(const SequenceKv& kv, std::uint32_t most) const {
-  return options_.store && kv.shared == kv.blocks.size() && kv.shared < kv.names.size() &&
+  return worth_copying(kv.shared) && kv.shared == kv.blocks.size() && kv.shared < kv.names.size() &&
          kv.shared < most && options_.store->may_have(kv.names[kv.shared]);
+}
+
+std::uint32_t KvCache::positions_before_copy(const SequenceKv& kv, std::uint32_t computed,
+                                             std::uint32_t most) const {
+  const std::uint32_t next = std::max(copy_from_, (computed + block_tokens - 1) / block_tokens);
+  // While everything is worth copying, only what the store lacks is computed.
+  if (copy_from_ == 0 || next * block_tokens == computed || next >= most ||
+      next >= kv.names.size() || !worth_copying(next) ||
+      !options_.store->may_have(kv.names[next])) {
+    return 0;
+  }
+  return next * block_tokens - computed;
 }
 
 bool KvCache::fetch(SequenceKv& kv, std::uint32_t most) {
@@ -78,24 +92,29 @@ void KvCache::computed(SequenceKv& kv, std::uint32_t positions) {
     const std::uint32_t mine = kv.blocks[kv.shared];
     const std::uint32_t block = tree_.add(mine, kv.names[kv.shared]);
     kv.blocks[kv.shared] = block;
-    if (block != mine || !options_.store) continue;
+    if (block != mine || !worth_copying(kv.shared)) continue;
     unsaved_[block] = true;
     if (to_save_.size() < to_save_.capacity()) to_save_.push_back(block);
   }
 }
 
 void KvCache::release(SequenceKv& kv) {
-  for (std::uint32_t i = 0; i < kv.shared; ++i) save(kv.blocks[i]);
+  for (std::uint32_t i = 0; i < kv.shared; ++i) {
+    if (!worth_copying(i)) unsaved_[kv.blocks[i]] = false;
+    save(kv.blocks[i]);
+  }
   for (; !kv.blocks.empty(); kv.blocks.pop_back()) tree_.release(kv.blocks.back());
   kv.shared = 0;
 }
 
-void KvCache::save_some(std::uint32_t most) {
-  for (; most > 0 && !to_save_.empty(); to_save_.pop_back()) {
+std::uint32_t KvCache::save_some(std::uint32_t most) {
+  std::uint32_t saved = 0;
+  for (; saved < most && !to_save_.empty(); to_save_.pop_back()) {
     if (!unsaved_[to_save_.back()]) continue;
     save(to_save_.back());
-    --most;
+    ++saved;
   }
+  return saved;
 }
 
 void KvCache::save(std::uint32_t block) {

@@ -41,6 +41,14 @@ class KvCache {
   // and may be wrong.
   bool fetch(SequenceKv& kv, std::uint32_t most);
   bool may_fetch(const SequenceKv& kv, std::uint32_t most) const;
+  // How many positions to compute until it has a block of the store's in front of it that is worth
+  // copying; 0: it has, or has none before `most`.
+  std::uint32_t positions_before_copy(const SequenceKv& kv, std::uint32_t computed,
+                                      std::uint32_t most) const;
+  std::uint32_t last_load_us() const { return options_.store ? options_.store->last_load_us() : 0; }
+  // From now on a sequence's blocks before this one are neither fetched nor saved: computing them
+  // takes less.
+  void copy_from(std::uint32_t block) { copy_from_ = block; }
   // How many of its first `most` blocks others hold now: they cost it nothing.
   std::uint32_t held_by_others(const SequenceKv& kv, std::uint32_t most) const;
 
@@ -50,11 +58,12 @@ class KvCache {
   void shrink(SequenceKv& kv, std::uint32_t blocks);
   // Says that the first `positions` are computed and final: their full blocks are shared from now.
   void computed(SequenceKv& kv, std::uint32_t positions);
-  // Saves what was not saved yet, and lets all go: what is kept for nobody is saved.
+  // Saves what was not saved yet and is worth it, and lets all go.
   void release(SequenceKv& kv);
 
-  // Saves at most so many of the blocks filled last.
-  void save_some(std::uint32_t most);
+  // Saves at most so many of the blocks filled last; returns how many.
+  std::uint32_t save_some(std::uint32_t most);
+  std::uint32_t last_save_us() const { return options_.store ? options_.store->last_save_us() : 0; }
 
   std::uint32_t total() const { return tree_.total(); }
   std::uint32_t used() const { return tree_.used(); }
@@ -63,11 +72,13 @@ class KvCache {
 
  private:
   void save(std::uint32_t block);
+  bool worth_copying(std::uint32_t at) const { return options_.store && at >= copy_from_; }
 
   KvOptions options_;
   PrefixTree tree_;
   std::vector<bool> unsaved_;           // by block: named, and not in the store yet
   std::vector<std::uint32_t> to_save_;  // a stack; some may be saved or gone by now
+  std::uint32_t copy_from_ = 0;
 };
 
 }  // namespace aorta::engine

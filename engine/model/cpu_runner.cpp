@@ -17,11 +17,18 @@ namespace {
 class CpuRunner final : public Runner {
  public:
   CpuRunner(std::unique_ptr<Decoder> model, const cpu::CpuBackend& backend,
-            std::shared_ptr<cpu::ThreadPool> pool, EngineInfo info)
+            std::shared_ptr<cpu::ThreadPool> pool, EngineInfo info, std::uint32_t step_tokens)
       : model_(std::move(model)),
         backend_(backend),
         pool_(std::move(pool)),
-        info_(std::move(info)) {}
+        info_(std::move(info)) {
+    ids_.reserve(step_tokens);
+    spans_.reserve(step_tokens);
+    wanted_.reserve(step_tokens);
+    sampled_.reserve(step_tokens);
+    scratch_.reserve(pool_->size());
+    for (std::uint32_t i = 0; i < pool_->size(); ++i) scratch_.emplace_back(info_.vocabulary);
+  }
 
   const EngineInfo& info() const override { return info_; }
 
@@ -50,17 +57,19 @@ class CpuRunner final : public Runner {
     pool_->run([&](std::uint32_t thread) { choose(rows, logits, thread, pool_->size(), chosen); });
   }
 
-  // Chooses every `stride`-th of the step's tokens, the first of them `from`.
+  // Chooses every `stride`-th of the step's tokens, the first of them `from`, in the scratch of
+  // that number.
   void choose(std::span<const RunnerRow> rows, std::span<const float> logits, std::size_t from,
-              std::size_t stride, std::span<Choice> chosen) const {
+              std::size_t stride, std::span<Choice> chosen) {
     for (std::size_t i = from; i < sampled_.size(); i += stride) {
       const RunnerRow& row = rows[sampled_[i].row];
       const SamplePlace place = place_of(row, sampled_[i].sample);
       const auto row_logits = logits.subspan(i * info_.vocabulary, info_.vocabulary);
       Choice& choice = chosen[i];
       choice.id = choose_token(row_logits, *row.sampling, place.ids, row.prompt_tokens,
-                               place.generated_index, place.banned);
-      if (row.top_logprobs) choice.logprobs = logprobs_of(row_logits, choice.id, *row.top_logprobs);
+                               place.generated_index, place.banned, scratch_[from]);
+      if (!row.top_logprobs) continue;
+      choice.logprobs = logprobs_of(row_logits, choice.id, *row.top_logprobs, scratch_[from]);
     }
   }
 
@@ -94,10 +103,11 @@ class CpuRunner final : public Runner {
   const cpu::CpuBackend& backend_;  // the model's
   const std::shared_ptr<cpu::ThreadPool> pool_;
   const EngineInfo info_;
-  std::vector<TokenId> ids_;  // of the step, as is what follows: kept for their capacity
+  std::vector<TokenId> ids_;  // of the step, as is what follows: made for the largest
   std::vector<RowSpan> spans_;
-  std::vector<std::uint32_t> wanted_;  // positions of the step whose logits are needed
-  std::vector<Sampled> sampled_;       // what is chosen from them
+  std::vector<std::uint32_t> wanted_;    // positions of the step whose logits are needed
+  std::vector<Sampled> sampled_;         // what is chosen from them
+  std::vector<SamplerScratch> scratch_;  // a thread's each
   std::uint32_t last_run_us_ = 0;
 };
 
@@ -119,8 +129,8 @@ Result<std::unique_ptr<Runner>> make_cpu_runner(const ModelOptions& options) {
   info.numerics_id = measure_numerics_id(**model, (*pack)->digest());
   info.context_tokens = (*model)->config().context_tokens;
   info.vocabulary = (*model)->config().vocabulary;
-  return std::unique_ptr<Runner>(std::make_unique<CpuRunner>(std::move(*model), cpu_backend,
-                                                             std::move(pool), std::move(info)));
+  return std::unique_ptr<Runner>(std::make_unique<CpuRunner>(
+      std::move(*model), cpu_backend, std::move(pool), std::move(info), options.step_tokens));
 }
 
 }  // namespace aorta::engine

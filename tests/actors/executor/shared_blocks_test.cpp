@@ -154,6 +154,8 @@ struct MemoryStore final : engine::BlockStore {
   bool load(const engine::BlockName&, std::span<std::byte>) override { return ++loads > 0; }
   void save(const engine::BlockName&, std::span<const std::byte>) override { ++saves; }
   int loads = 0, saves = 0;
+  std::uint32_t last_load_us() const override { return 70; }
+  std::uint32_t last_save_us() const override { return 80; }
 };
 
 TEST(LateStore, IsEmptyUntilOneIsKnown) {
@@ -165,9 +167,12 @@ TEST(LateStore, IsEmptyUntilOneIsKnown) {
   auto store = std::make_shared<MemoryStore>();
   late.use(store);
   EXPECT_TRUE(late.may_have({1, 2}));
+  EXPECT_EQ(late.last_load_us(), 0u);
   EXPECT_TRUE(late.load({1, 2}, bytes));
+  EXPECT_EQ(late.last_load_us(), 70u);
   late.save({1, 2}, bytes);
   EXPECT_EQ(store->saves, 1);
+  EXPECT_EQ(late.last_save_us(), 80u);
   late.use(nullptr);
   EXPECT_FALSE(late.load({1, 2}, bytes));
   EXPECT_EQ(store.use_count(), 1) << "what nobody uses is closed";

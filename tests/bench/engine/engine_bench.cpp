@@ -1,23 +1,28 @@
 // Times the engine alone, as the batcher drives it: decode with so many sequences at once, prefill
-// of so many ids, and the machine's read bandwidth. One JSON object a line.
+// of so many ids, what such a prefill does to the tokens of others, and the machine's read
+// bandwidth. One JSON object a line.
 //
 //   engine_bench GGUF PACKS [threads=2] [isa=auto] decode ROWS CONTEXT STEPS
 //   engine_bench GGUF PACKS [threads=2] [isa=auto] prefill IDS TIMES
+//   engine_bench GGUF PACKS [threads=2] [isa=auto] [store=MIB] beside IDS ROWS CONTEXT
 //   engine_bench GGUF PACKS [threads=2] [isa=auto] bandwidth MIB
 #include <immintrin.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "engine/cpu/thread_pool.hpp"
 #include "engine/engine.hpp"
+#include "engine/kv/block_store.hpp"
 #include "engine/model/pack.hpp"
 
 namespace {
@@ -28,6 +33,7 @@ using namespace aorta::engine;
 struct Options {
   std::string gguf, packs, isa = "auto", mode;
   std::uint32_t threads = 2;
+  std::uint64_t store_mib = 0;  // of a store of KV blocks; 0: none
   std::vector<std::uint32_t> numbers;
 };
 
@@ -48,11 +54,24 @@ double percentile(std::vector<double> values, double share) {
 
 void print(const Options& options, const std::vector<double>& step_s, double tokens_per_step) {
   const double median = percentile(step_s, 0.5);
-  std::printf("{\"mode\": \"%s\", \"threads\": %u, \"isa\": \"%s\", \"a\": %u, \"b\": %u, "
-              "\"tokens_per_s\": %.1f, \"ms_p50\": %.3f, \"ms_p10\": %.3f, \"ms_p99\": %.3f}\n",
-              options.mode.c_str(), options.threads, options.isa.c_str(), options.numbers[0],
-              options.numbers[1], tokens_per_step / median, median * 1e3,
-              percentile(step_s, 0.1) * 1e3, percentile(step_s, 0.99) * 1e3);
+  std::printf(
+      "{\"mode\": \"%s\", \"threads\": %u, \"isa\": \"%s\", \"a\": %u, \"b\": %u, "
+      "\"tokens_per_s\": %.1f, \"ms_p50\": %.3f, \"ms_p10\": %.3f, \"ms_p99\": %.3f}\n",
+      options.mode.c_str(), options.threads, options.isa.c_str(), options.numbers[0],
+      options.numbers[1], tokens_per_step / median, median * 1e3, percentile(step_s, 0.1) * 1e3,
+      percentile(step_s, 0.99) * 1e3);
+}
+
+// The host's, in /dev/shm as a cache service makes it; nothing else opens it, so it goes at once.
+std::shared_ptr<BlockStore> open_store(const Options& options, Runner& runner) {
+  const std::string path = "/dev/shm/engine_bench." + std::to_string(::getpid());
+  const std::uint64_t block = runner.kv_block(0).size();
+  const auto owner = SharedBlockStore::create(path, options.store_mib << 20, block);
+  if (!owner) fail(owner.error().message);
+  auto store = SharedBlockStore::open(path, runner.info().numerics_id);
+  ::unlink(path.c_str());
+  if (!store) fail(store.error().message);
+  return std::move(*store);
 }
 
 std::unique_ptr<Stepper> open(const Options& options, BatchLimits limits) {
@@ -67,7 +86,9 @@ std::unique_ptr<Stepper> open(const Options& options, BatchLimits limits) {
   model.step_tokens = limits.step_tokens;
   auto runner = make_cpu_runner(model);
   if (!runner) fail(runner.error().message);
-  return make_stepper(std::move(*runner), limits);
+  std::shared_ptr<BlockStore> store;
+  if (options.store_mib > 0) store = open_store(options, **runner);
+  return make_stepper(std::move(*runner), limits, std::move(store));
 }
 
 // A sequence of ids that no other has in common, greedy, that never stops by itself.
@@ -132,6 +153,82 @@ void prefill(const Options& options) {
   print(options, took, length);
 }
 
+// Answers side by side that never end: each begins again, from what is cached of its prompt, before
+// its context has grown much. So a step costs the same however long the others take.
+class Answers {
+ public:
+  Answers(Stepper& stepper, std::uint32_t rows, std::uint32_t context)
+      : stepper_(stepper), context_(context) {
+    for (std::uint32_t row = 0; row < rows; ++row) begin(row);
+  }
+
+  // What passed between the step's tokens and the ones before, by answer; a first token has none.
+  void take(const StepReport& report, double at, std::vector<double>& gaps_s) {
+    for (const Generated& token : report.tokens) {
+      const auto row = rows_.find(token.key);
+      if (row == rows_.end()) continue;
+      double& last = last_[row->second];
+      if (token.index.value > 0) gaps_s.push_back(at - last);
+      last = at;
+      if (token.finish != Finish::none) begin(row->second);
+    }
+  }
+
+ private:
+  void begin(std::uint32_t row) {
+    // Its last id alone is beyond the full blocks, and each ends at a time of its own.
+    Sequence s = sequence(row, (context_ / block_tokens) * block_tokens + 1, 48 + 5 * row);
+    s.key.request.low = ++begun_;
+    rows_[s.key] = row;
+    if (auto started = stepper_.start(std::move(s)); !started) fail(started.error().message);
+  }
+
+  Stepper& stepper_;
+  const std::uint32_t context_;
+  std::uint64_t begun_ = 0;
+  std::map<SequenceKey, std::uint32_t> rows_;
+  std::map<std::uint32_t, double> last_;  // when a row's last token came
+};
+
+void beside(const Options& options) {
+  const std::uint32_t length = options.numbers[0], rows = options.numbers[1];
+  BatchLimits limits;
+  limits.slots = rows + 1;
+  limits.draft_tokens = 0;
+  limits.blocks = 2 * (length / block_tokens + rows * (options.numbers[2] / block_tokens + 10));
+  auto stepper = open(options, limits);
+  Answers answers(*stepper, rows, options.numbers[2]);
+  std::vector<double> before, during;
+  StepReport report;
+  const auto step = [&](std::vector<double>& gaps_s) {
+    stepper->step(report);
+    answers.take(report, seconds(), gaps_s);
+  };
+  for (int warm = 0; warm < 100; ++warm) step(before);
+  before.clear();
+  for (int steps = 0; steps < 500; ++steps) step(before);
+  const Sequence prompt = sequence(rows, length, 1);
+  if (auto started = stepper->start(prompt); !started) fail(started.error().message);
+  const double begin = seconds();
+  std::uint32_t steps = 0;
+  for (bool done = false; !done; ++steps) {
+    step(during);
+    for (const Generated& token : report.tokens) done = done || token.key == prompt.key;
+  }
+  const double took = seconds() - begin;
+  const double p50 = percentile(before, 0.5), p99 = percentile(before, 0.99);
+  const double p50_during = percentile(during, 0.5), p99_during = percentile(during, 0.99);
+  std::printf(
+      "{\"mode\": \"beside\", \"threads\": %u, \"isa\": \"%s\", \"prompt\": %u, \"rows\": %u, "
+      "\"context\": %u, \"itl_ms_p50\": %.2f, \"itl_ms_p99\": %.2f, "
+      "\"itl_ms_p50_during\": %.2f, \"itl_ms_p99_during\": %.2f, "
+      "\"itl_ms_most_during\": %.2f, \"p50_ratio\": %.2f, \"p99_ratio\": %.2f, "
+      "\"steps\": %u, \"prefill_tokens_per_s\": %.1f}\n",
+      options.threads, options.isa.c_str(), length, rows, options.numbers[2], p50 * 1e3, p99 * 1e3,
+      p50_during * 1e3, p99_during * 1e3, percentile(during, 1) * 1e3, p50_during / p50,
+      p99_during / p99, steps, length / took);
+}
+
 void bandwidth(Options options) {
   const std::size_t bytes = std::size_t{options.numbers[0]} << 20;
   options.numbers.push_back(0);
@@ -157,18 +254,19 @@ void bandwidth(Options options) {
     });
     took.push_back(seconds() - begin);
   }
-  std::printf("{\"mode\": \"bandwidth\", \"threads\": %u, \"mib\": %u, \"gb_per_s\": %.2f, "
-              "\"gb_per_s_best\": %.2f}\n",
-              options.threads, options.numbers[0],
-              static_cast<double>(bytes) / percentile(took, 0.5) / 1e9,
-              static_cast<double>(bytes) / percentile(took, 0) / 1e9);
+  std::printf(
+      "{\"mode\": \"bandwidth\", \"threads\": %u, \"mib\": %u, \"gb_per_s\": %.2f, "
+      "\"gb_per_s_best\": %.2f}\n",
+      options.threads, options.numbers[0], static_cast<double>(bytes) / percentile(took, 0.5) / 1e9,
+      static_cast<double>(bytes) / percentile(took, 0) / 1e9);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  if (argc < 5) fail("engine_bench GGUF PACKS [threads=N] [isa=X] decode|prefill|bandwidth ...");
+  if (argc < 5)
+    fail("engine_bench GGUF PACKS [threads=N] [isa=X] decode|prefill|beside|bandwidth ...");
   options.gguf = argv[1];
   options.packs = argv[2];
   for (int i = 3; i < argc; ++i) {
@@ -177,21 +275,26 @@ int main(int argc, char** argv) {
       options.threads = static_cast<std::uint32_t>(std::stoul(word.substr(8)));
     } else if (word.starts_with("isa=")) {
       options.isa = word.substr(4);
+    } else if (word.starts_with("store=")) {
+      options.store_mib = std::stoul(word.substr(6));
     } else if (options.mode.empty()) {
       options.mode = word;
     } else {
       options.numbers.push_back(static_cast<std::uint32_t>(std::stoul(word)));
     }
   }
-  const std::size_t wants = options.mode == "decode" ? 3 : options.mode == "prefill" ? 2 : 1;
+  const std::map<std::string, std::size_t> modes = {
+      {"decode", 3}, {"prefill", 2}, {"beside", 3}, {"bandwidth", 1}};
+  if (!modes.contains(options.mode)) fail("no mode " + options.mode);
+  const std::size_t wants = modes.at(options.mode);
   if (options.numbers.size() != wants) fail("wrong number of arguments for " + options.mode);
   if (options.mode == "decode") {
     decode(options);
   } else if (options.mode == "prefill") {
     prefill(options);
-  } else if (options.mode == "bandwidth") {
-    bandwidth(options);
+  } else if (options.mode == "beside") {
+    beside(options);
   } else {
-    fail("no mode " + options.mode);
+    bandwidth(options);
   }
 }

@@ -91,6 +91,7 @@ void run(std::size_t rounds) {
   std::vector<TokenId> ids;
   for (int i = 0; i < 1000; ++i) ids.push_back((i * 7919) % 49000);
   volatile TokenId kept = 0;
+  SamplerScratch scratch(vocabulary);
   const char* separator = "";
   std::printf("{\"vocabulary\": %zu, \"rounds\": %zu, \"unit\": \"us\", \"results\": [", vocabulary,
               rounds);
@@ -107,13 +108,14 @@ void run(std::size_t rounds) {
     for (const LogitKernels* kernels : available_logit_kernels()) {
       for (const Setting& setting : settings()) {
         const auto choose = [&](std::uint32_t round) {
-          kept = choose_token(logits, setting.sampling, ids, 500, round, {}, *kernels);
+          kept = choose_token(logits, setting.sampling, ids, 500, round, {}, scratch, *kernels);
         };
         print(kernels->name, nucleus, setting.name, time_of(rounds, choose));
       }
     }
-    print("best", nucleus, "logprobs of 20",
-          time_of(rounds, [&](std::uint32_t) { kept = logprobs_of(logits, 0, 20).top[0].first; }));
+    print("best", nucleus, "logprobs of 20", time_of(rounds, [&](std::uint32_t) {
+            kept = logprobs_of(logits, 0, 20, scratch).top[0].first;
+          }));
   }
   std::printf("]}\n");
 }

@@ -39,16 +39,27 @@ TEST(Draft, ACircleGoesOn) {
 
 TEST(DraftBudget, ManyGuessesAloneFewInACrowdNoneWhenTheyNeverHold) {
   const StepCosts costs(256);
-  EXPECT_EQ(DraftBudget(costs, 1, 1, 256).take(0.9, 4), 4u);
-  EXPECT_EQ(DraftBudget(costs, 1, 1, 3).take(0.9, 4), 2u) << "the step's budget";
-  EXPECT_EQ(DraftBudget(costs, 1, 1, 256).take(0.01, 4), 0u);
-  EXPECT_EQ(DraftBudget(costs, 64, 64, 256).take(0.6, 4), 0u);
+  EXPECT_EQ(DraftBudget(costs, {1, 0}, 1, 256).take(0.9, 4, 0), 4u);
+  EXPECT_EQ(DraftBudget(costs, {1, 0}, 1, 3).take(0.9, 4, 0), 2u) << "the step's budget";
+  EXPECT_EQ(DraftBudget(costs, {1, 0}, 1, 256).take(0.01, 4, 0), 0u);
+  EXPECT_EQ(DraftBudget(costs, {64, 0}, 64, 256).take(0.6, 4, 0), 0u);
 }
 
 TEST(DraftBudget, GoesByWhatWasMeasured) {
   StepCosts costs(256);
-  for (const std::uint32_t n : {1u, 2u, 4u, 8u, 64u}) costs.measured(n, 1000.0 * n);
-  EXPECT_EQ(DraftBudget(costs, 1, 1, 256).take(0.95, 4), 0u) << "nothing comes for free here";
+  for (const std::uint32_t n : {1u, 2u, 4u, 8u, 64u}) costs.measured({n, 0}, 1000.0 * n);
+  EXPECT_EQ(DraftBudget(costs, {1, 0}, 1, 256).take(0.95, 4, 0), 0u)
+      << "nothing comes for free here";
+}
+
+TEST(DraftBudget, AGuessBehindALongContextCostsItsAttention) {
+  const StepCosts costs(256);
+  const auto taken = [&](std::uint32_t context) {
+    return DraftBudget(costs, {1, 2.0 * context}, 1, 256).take(0.6, 1, context);
+  };
+  EXPECT_EQ(taken(100), 1u);
+  EXPECT_EQ(DraftBudget(costs, {8, 1600}, 8, 256).take(0.6, 1, 100), 1u);
+  EXPECT_EQ(DraftBudget(costs, {8, 1600}, 8, 256).take(0.6, 1, 8000), 0u);
 }
 
 TEST(DraftRecord, LearnsAndForgets) {

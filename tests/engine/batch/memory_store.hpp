@@ -18,6 +18,8 @@ class MemoryStore final : public BlockStore {
     ++loads;
     return true;
   }
+  std::uint32_t last_load_us() const override { return load_us; }
+  std::uint32_t last_save_us() const override { return save_us; }
   void save(const BlockName& name, std::span<const std::byte> block) override {
     ++saves;
     saved_twice += !blocks.emplace(name, std::vector<std::byte>(block.begin(), block.end())).second;
@@ -25,7 +27,9 @@ class MemoryStore final : public BlockStore {
 
   std::map<BlockName, std::vector<std::byte>> blocks;
   std::uint32_t loads = 0, saves = 0, saved_twice = 0;
-  bool refuse = false;  // what was there is gone by the time it is read
+  std::uint32_t save_us = 0;  // as load_us
+  std::uint32_t load_us = 0;  // what a load is said to have taken; 0: nothing is said
+  bool refuse = false;        // what was there is gone by the time it is read
 };
 
 }  // namespace aorta::engine

@@ -217,6 +217,7 @@ TEST(Sampler, AgreesWithTheNaiveOneOnRandomSettings) {
     const std::vector<double> all{static_cast<double>(values)...};
     return all[random() % all.size()];
   };
+  SamplerScratch scratch;  // of all rounds
   for (int round = 0; round < 1500; ++round) {
     std::vector<float> logits = noise(1 + random() % 700, random(), one_of(0.1, 3, 20));
     if (random() % 2) {
@@ -232,7 +233,7 @@ TEST(Sampler, AgreesWithTheNaiveOneOnRandomSettings) {
     const std::uint32_t index = random() % 1000;
     const TokenId expected = naive(logits, s, index);
     for (const LogitKernels* kernels : available_logit_kernels()) {
-      ASSERT_EQ(choose_token(logits, s, {}, 0, index, {}, *kernels), expected)
+      ASSERT_EQ(choose_token(logits, s, {}, 0, index, {}, scratch, *kernels), expected)
           << kernels->name << " seed " << seed << " round " << round;
     }
   }
@@ -243,6 +244,7 @@ TEST(Sampler, AgreesWithTheNaiveOneOnRandomSettings) {
 TEST(Sampler, AgreesWithTheNaiveOneOnLargeVocabularies) {
   const std::uint64_t seed = test_seed();
   std::mt19937_64 random(seed);
+  SamplerScratch scratch;  // of all rounds
   for (int round = 0; round < 120; ++round) {
     std::vector<float> logits = noise(1000 + random() % 40000, random(), 8);
     const float grain = round % 2 ? 0.25f : 1e-5f;
@@ -256,9 +258,36 @@ TEST(Sampler, AgreesWithTheNaiveOneOnLargeVocabularies) {
     s.min_p = round % 11 ? 0 : 1e-5f;
     const TokenId expected = naive(logits, s, round);
     for (const LogitKernels* kernels : available_logit_kernels()) {
-      ASSERT_EQ(choose_token(logits, s, {}, 0, round, {}, *kernels), expected)
+      ASSERT_EQ(choose_token(logits, s, {}, 0, round, {}, scratch, *kernels), expected)
           << kernels->name << " seed " << seed << " round " << round;
     }
+  }
+}
+
+TEST(Sampler, NothingIsLeftOfOneTokenInTheNext) {
+  const std::uint64_t seed = test_seed();
+  std::mt19937_64 random(seed);
+  SamplerScratch scratch;
+  for (int round = 0; round < 400; ++round) {
+    std::vector<float> logits = noise(10 + random() % 3000, random());
+    if (random() % 8 == 0) logits[random() % logits.size()] = random() % 2 ? inf : nan_logit;
+    std::vector<TokenId> ids;
+    for (std::size_t i = random() % 300; i > 0; --i) {
+      ids.push_back(static_cast<TokenId>(random() % (logits.size() + 5)) - 2);
+    }
+    Sampling s;
+    s.seed = random();
+    s.temperature = random() % 4 ? 1.0f : 0.0f;
+    s.top_p = random() % 2 ? 0.9f : 1.0f;
+    s.top_k = random() % 3 ? 0 : 30;
+    s.repetition_penalty = random() % 3 ? 1.0f : 1.3f;
+    s.frequency_penalty = random() % 3 ? 0.0f : 0.4f;
+    if (random() % 4 == 0) s.logit_bias = {{3, 5.0f}, {4, -5.0f}};
+    const auto prompt = static_cast<std::uint32_t>(random() % (ids.size() + 1));
+    const std::vector<TokenId> banned(random() % 3, 1);
+    ASSERT_EQ(choose_token(logits, s, ids, prompt, round, banned, scratch),
+              choose_token(logits, s, ids, prompt, round, banned))
+        << "seed " << seed << " round " << round;
   }
 }
 

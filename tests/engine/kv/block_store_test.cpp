@@ -98,9 +98,12 @@ TEST_F(BlockStoreTest, WhatOneEngineSavesAnotherLoads) {
   EXPECT_EQ(owner->block_bytes(), block_bytes);
   EXPECT_FALSE(one->may_have(name_of(1)));
   save(*one, 1);
+  EXPECT_GE(one->last_save_us(), 1u) << "what the copy took";
   save(*two, 1);
   EXPECT_TRUE(two->may_have(name_of(1)));
+  EXPECT_EQ(two->last_load_us(), 0u);
   EXPECT_TRUE(has(*two, 1));
+  EXPECT_GE(two->last_load_us(), 1u) << "what the copy took";
   EXPECT_FALSE(has(*stranger, 1));
   EXPECT_FALSE(has(*two, 2));
   const auto figures = owner->figures();
