@@ -175,7 +175,7 @@ CpuBackend::Prepared CpuBackend::prepare(const Input& input, std::uint32_t colum
       norm(quantised_.first_row(panel), to.rows, normed);
       rows = normed;
     }
-    kernels_.quantise(rows, columns, to, r.begin, r.end);
+    kernels_.quantise(rows + std::size_t{r.begin} * quantum, columns, to, r.begin, r.end);
   };
   // Few panels are shared by columns, and each thread norms all of their rows for itself.
   const bool by_panel = panels >= 4 * pool_->size();

@@ -38,6 +38,11 @@ struct Panel {
   std::int32_t* negative_halves = nullptr;  // [blocks][rows][2]: the same of each 16
 };
 
+// What a block's codes sum to: of its first 16 columns, and of the others.
+struct CodeSums {
+  std::int32_t low, high;
+};
+
 // out[r · stride + lane] = the panel's row r times the 16 outputs of a packed group.
 using QuantisedMatmul = void (*)(const std::byte* group, const Panel& panel, float* out,
                                  std::size_t stride);
@@ -69,7 +74,7 @@ struct Kernels {
   const char* name = nullptr;
   std::uint32_t panel_rows = 0;  // rows that its quantised kernels take at once
 
-  // Blocks of the rows x[row · stride ..] into the panel.
+  // Blocks of the panel's rows into it; x[row · stride ..] is where their first block begins.
   void (*quantise)(const float* x, std::size_t stride, const Panel& panel,
                    std::uint32_t first_block, std::uint32_t end_block) = nullptr;
   QuantisedMatmul matmul_q4_0 = nullptr;

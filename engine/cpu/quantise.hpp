@@ -7,6 +7,8 @@
 
 namespace aorta::engine::cpu {
 
+// Walks a panel's cells in the order in which it keeps them, [block][row], 16 at a time, so that
+// their divisions are one of 16 lanes.
 template <class Lanes>
 void quantise(const float* x, std::size_t stride, const Panel& panel, std::uint32_t first_block,
               std::uint32_t end_block) {
@@ -14,25 +16,34 @@ void quantise(const float* x, std::size_t stride, const Panel& panel, std::uint3
   constexpr float smallest = 1e-30f;
   const Panel to = panel;
   const Lanes round_to_integer = Lanes::set(0x1.8p23f);
-  for (std::uint32_t row = 0; row < to.rows; ++row, x += stride) {
-    for (std::uint32_t block = first_block; block < end_block; ++block) {
-      const std::size_t at = std::size_t{block} * to.rows + row;
-      const float* from = x + block * quantum;
-      const Lanes a = Lanes::load(from);
-      const Lanes b = Lanes::load(from + 16);
-      const float largest = maximum(max(abs(a), abs(b)));
-      const bool zero = !(largest >= smallest);
-      const float scale = zero ? 0.0f : largest / 127.0f;
-      const Lanes inverse = Lanes::set(zero ? 0.0f : 127.0f / largest);
-      std::int8_t* codes = to.codes + at * quantum;
-      const std::int32_t low = store_codes(fma(a, inverse, round_to_integer), codes);
-      const std::int32_t high = store_codes(fma(b, inverse, round_to_integer), codes + 16);
-      const std::int32_t total = low + high;
-      to.scale[at] = scale;
-      to.scaled_sum[at] = scale * static_cast<float>(total);
-      to.negative_sum[at] = -total;
-      to.negative_halves[2 * at] = -low;
-      to.negative_halves[2 * at + 1] = -high;
+  const std::size_t end = std::size_t{end_block} * to.rows;
+  const float* block = x;  // 32 columns of all rows
+  std::uint32_t row = 0;
+  alignas(64) float largest[lanes] = {}, inverse[lanes];
+  const float* from[lanes];
+  CodeSums sums[lanes];
+  for (std::size_t at = std::size_t{first_block} * to.rows; at < end; at += lanes) {
+    const auto cells = static_cast<unsigned>(end - at < lanes ? end - at : lanes);
+    for (unsigned i = 0; i < cells; ++i) {
+      from[i] = block + row * stride;
+      largest[i] = maximum(max(abs(Lanes::load(from[i])), abs(Lanes::load(from[i] + 16))));
+      if (++row == to.rows) row = 0, block += quantum;
+    }
+    const Lanes top = Lanes::load(largest);
+    zero_below(top, smallest, top / Lanes::set(127.0f)).store_first(to.scale + at, cells);
+    zero_below(top, smallest, Lanes::set(127.0f) / top).store(inverse);
+    for (unsigned i = 0; i < cells; ++i) {
+      const Lanes scale = Lanes::set(inverse[i]);
+      sums[i] = store_codes(fma(Lanes::load(from[i]), scale, round_to_integer),
+                            fma(Lanes::load(from[i] + 16), scale, round_to_integer),
+                            to.codes + (at + i) * quantum);
+    }
+    for (unsigned i = 0; i < cells; ++i) {
+      const std::int32_t total = sums[i].low + sums[i].high;
+      to.scaled_sum[at + i] = to.scale[at + i] * static_cast<float>(total);
+      to.negative_sum[at + i] = -total;
+      to.negative_halves[2 * (at + i)] = -sums[i].low;
+      to.negative_halves[2 * (at + i) + 1] = -sums[i].high;
     }
   }
 }

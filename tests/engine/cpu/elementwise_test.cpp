@@ -93,7 +93,7 @@ TEST_P(Elementwise, Quantise) {
     }
   } out, expected;
   kernels_->quantise(x.data(), columns, out.panel(), 0, 2);
-  kernels_->quantise(x.data(), columns, out.panel(), 2, blocks);
+  kernels_->quantise(x.data() + 2 * quantum, columns, out.panel(), 2, blocks);
   scalar().quantise(x.data(), columns, expected.panel(), 0, blocks);
   EXPECT_EQ(out.codes, expected.codes);
   EXPECT_EQ(bits_of(out.scale), bits_of(expected.scale));
