@@ -102,6 +102,9 @@ class Backend {
   // out[rows][heads·size]: causal softmax(q·kᵀ·scale)·v over each span's own positions.
   virtual void attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans,
                          const float* q, float* out) = 0;
+  // The next attention will be this one: products until then may fetch its KV into caches. `spans`
+  // live until then.
+  virtual void fetch_kv(std::uint32_t layer, std::span<const RowSpan> spans) = 0;
 };
 
 // isa: auto | scalar | avx2 | avxvnni | avx512. Errors: unsupported (this machine lacks it).

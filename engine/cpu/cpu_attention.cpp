@@ -49,26 +49,55 @@ void CpuBackend::rope_and_store(std::uint32_t layer, const float* cos_sin,
         });
 }
 
+namespace {
+
+// Up to 12 queries of a span that meet one KV head.
+struct Piece {
+  const RowSpan* span;
+  std::uint32_t first, queries, kv_head;
+};
+
+// Calls job(piece, work) for each; work in products of a query with a position, and what a piece
+// takes beside them.
+template <class Job>
+void each_piece(std::span<const RowSpan> spans, const AttentionShape& shape, const Job& job) {
+  const std::uint32_t group = shape.heads / shape.kv_heads;
+  for (const RowSpan& span : spans) {
+    const std::uint32_t all = span.count * group;
+    for (std::uint32_t first = 0; first < all; first += max_queries) {
+      const std::uint32_t queries = std::min(max_queries, all - first);
+      const std::uint32_t visible = span.position + (first + queries - 1) / group + 1;
+      for (std::uint32_t h = 0; h < shape.kv_heads; ++h) {
+        job(Piece{&span, first, queries, h}, std::uint64_t{queries} * (visible + 32));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::uint64_t CpuBackend::attention_work(std::span<const RowSpan> spans) const {
+  std::uint64_t work = 0;
+  each_piece(spans, kv_.shape(), [&](const Piece&, std::uint64_t each) { work += each; });
+  return work;
+}
+
 void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans,
                            const float* q, float* out) {
   const AttentionShape& shape = kv_.shape();
   const std::uint32_t group = shape.heads / shape.kv_heads;
-  std::size_t work = 0;
-  std::uint32_t items = 0;  // (span, up to 12 of its queries, kv head)
-  for (const RowSpan& span : spans) {
-    work += std::size_t{span.count} * (span.position + span.count) * shape.heads * shape.head_size;
-    items += (span.count * group + max_queries - 1) / max_queries * shape.kv_heads;
-  }
-  const auto run = [&](const RowSpan& span, std::uint32_t first, std::uint32_t kv_head) {
+  const auto run = [&](const Piece& piece) {
+    const RowSpan& span = *piece.span;
     AttentionJob job;
-    job.kv = kv_.head(0, layer, kv_head);
+    job.kv = kv_.head(0, layer, piece.kv_head);
     job.block_stride = kv_.block_stride();
     job.blocks = span.blocks.data();
     job.head_size = shape.head_size;
     job.scale = scale;
-    job.queries = std::min(max_queries, span.count * group - first);
+    job.queries = piece.queries;
     for (std::uint32_t i = 0; i < job.queries; ++i) {
-      const std::uint32_t row = (first + i) / group, head = kv_head * group + (first + i) % group;
+      const std::uint32_t row = (piece.first + i) / group;
+      const std::uint32_t head = piece.kv_head * group + (piece.first + i) % group;
       const std::size_t at = (std::size_t{span.row + row} * shape.heads + head) * shape.head_size;
       job.query[i] = q + at;
       job.out[i] = out + at;
@@ -76,20 +105,40 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
     }
     kernels_.attend(job);
   };
-  // Later positions of a prefill cost more, so items are dealt round, not cut in ranges.
-  const auto deal = [&](std::uint32_t thread, std::uint32_t threads) {
-    std::uint32_t item = 0;
-    for (const RowSpan& span : spans) {
-      for (std::uint32_t first = 0; first < span.count * group; first += max_queries) {
-        for (std::uint32_t h = 0; h < shape.kv_heads; ++h) {
-          if (item++ % threads == thread) run(span, first, h);
-        }
-      }
-    }
+  // Consecutive pieces of as equal work as can be: a thread reads whole blocks of KV, all heads.
+  const std::uint64_t work = attention_work(spans);
+  const auto deal = [&](std::uint64_t thread, std::uint64_t threads) {
+    std::uint64_t before = 0;
+    each_piece(spans, shape, [&](const Piece& piece, std::uint64_t each) {
+      if ((before + each / 2) * threads / work == thread) run(piece);
+      before += each;
+    });
   };
   const FloatEnvironment environment;
-  if (items < 2 || work / 8 < worth_sharing) return deal(0, 1);
+  for (KvAhead& ahead : ahead_) ahead = {};
+  if (work * shape.head_size / 8 < worth_sharing) return deal(0, 1);
   pool_->run([&](std::uint32_t thread) { deal(thread, pool_->size()); });
+}
+
+void CpuBackend::fetch_kv(std::uint32_t layer, std::span<const RowSpan> spans) {
+  const std::uint64_t work = attention_work(spans), threads = pool_->size();
+  const AttentionShape& shape = kv_.shape();
+  std::uint64_t before = 0;
+  std::uint32_t thread = 0, index = 0;
+  std::uint32_t begin = 0;
+  for (const RowSpan& span : spans) {
+    std::uint64_t each = 0;
+    each_piece({&span, 1}, shape, [&](const Piece&, std::uint64_t w) { each += w; });
+    const auto owner = static_cast<std::uint32_t>((before + each / 2) * threads / work);
+    if (owner != thread) {
+      ahead_[thread] = KvAhead(kv_, layer, spans.subspan(begin, index - begin));
+      thread = owner;
+      begin = index;
+    }
+    before += each;
+    ++index;
+  }
+  ahead_[thread] = KvAhead(kv_, layer, spans.subspan(begin));
 }
 
 }  // namespace aorta::engine::cpu

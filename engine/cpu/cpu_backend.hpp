@@ -8,6 +8,7 @@
 #include "engine/backend.hpp"
 #include "engine/cpu/float_environment.hpp"
 #include "engine/cpu/kernels.hpp"
+#include "engine/cpu/kv_ahead.hpp"
 #include "engine/cpu/paged_kv.hpp"
 #include "engine/cpu/quantised_rows.hpp"
 #include "engine/cpu/thread_pool.hpp"
@@ -38,6 +39,7 @@ class CpuBackend final : public Backend {
                       float* q, float* k, const float* v) override;
   void attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans, const float* q,
                  float* out) override;
+  void fetch_kv(std::uint32_t layer, std::span<const RowSpan> spans) override;
 
  private:
   // A fixed share of `items`, cut evenly by thread.
@@ -73,7 +75,8 @@ class CpuBackend final : public Backend {
   class Tiles;
   Prepared prepare(const Input& input, std::uint32_t columns, bool floats, bool quantised);
   float* scratch(std::uint32_t rows, std::uint32_t columns);
-  void write(const Prepared& input, const Product& product, Range groups) const;
+  void write(const Prepared& input, const Product& product, Range groups, KvAhead& ahead) const;
+  std::uint64_t attention_work(std::span<const RowSpan> spans) const;
   void store_position(std::uint32_t layer, const float* cos_sin, const RowSpan& span,
                       std::uint32_t index, float* q, float* k, const float* v) const;
 
@@ -81,6 +84,7 @@ class CpuBackend final : public Backend {
   const std::uint32_t max_rows_;
   const std::shared_ptr<ThreadPool> pool_;
   PagedKv kv_;
+  std::vector<KvAhead> ahead_;  // by thread
   QuantisedRows quantised_;
   Memory scratch_;  // normed rows
   std::vector<Memory> buffers_;

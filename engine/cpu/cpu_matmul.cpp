@@ -111,9 +111,11 @@ class CpuBackend::Tiles {
     return std::min(lanes, weight_.rows - group * lanes);
   }
 
-  void compute(std::uint32_t panel, std::uint32_t group, float* out, std::size_t stride) const {
+  void compute(std::uint32_t panel, std::uint32_t group, float* out, std::size_t stride,
+               KvAhead& ahead) const {
     const std::byte* data = weight_.data + group * group_bytes_;
-    const Panel rows = rows_.panel(panel);
+    Panel rows = rows_.panel(panel);
+    rows.ahead = ahead.next(rows.blocks * ahead_bytes);
     if (quantised_ != nullptr) return quantised_(data, rows, out, stride);
     const std::size_t columns = weight_.columns;
     float_(data, {input_.x + first_row(panel) * columns, columns, rows.rows, weight_.columns}, out,
@@ -198,17 +200,18 @@ float* CpuBackend::scratch(std::uint32_t rows, std::uint32_t columns) {
   return reinterpret_cast<float*>(scratch_.data());
 }
 
-void CpuBackend::write(const Prepared& input, const Product& product, Range groups) const {
+void CpuBackend::write(const Prepared& input, const Product& product, Range groups,
+                       KvAhead& ahead) const {
   const Tiles tiles(*this, input, *product.weight);
   const std::size_t width = product.weight->rows;
   tiles.each(groups, [&](std::uint32_t panel, std::uint32_t group) {
     const std::uint32_t outputs = tiles.outputs(group), rows = tiles.rows_of(panel);
     float* out = product.out + tiles.first_row(panel) * width + group * lanes;
     if (outputs == lanes && product.bias == nullptr && !product.residual) {
-      return tiles.compute(panel, group, out, width);
+      return tiles.compute(panel, group, out, width, ahead);
     }
     Tile sums;
-    tiles.compute(panel, group, sums, lanes);
+    tiles.compute(panel, group, sums, lanes, ahead);
     if (product.bias != nullptr) add_to_rows(sums, rows, product.bias + group * lanes, outputs);
     if (product.residual) add_rows(sums, rows, out, width, outputs);
     copy_rows(sums, rows, out, width, outputs);
@@ -225,12 +228,13 @@ void CpuBackend::matmul(const Input& input, std::span<const Product> products) {
   const std::uint32_t columns = products[0].weight->columns;
   const Prepared prepared = prepare(input, columns, floats, quantised);
   // A few rows cost what reading the weights costs, about 4 per column of a group.
-  share(groups, std::size_t{4} * input.rows * groups * columns, [&](Range r) {
+  const std::size_t work = std::size_t{4} * input.rows * groups * columns;
+  share_by_thread(groups, work, [&](std::uint32_t thread, Range r) {
     std::uint32_t first = 0;  // group of this product, in the count over all products
     for (const Product& product : products) {
       const std::uint32_t count = groups_of(*product.weight);
       const std::uint32_t begin = std::max(r.begin, first), end = std::min(r.end, first + count);
-      if (begin < end) write(prepared, product, {begin - first, end - first});
+      if (begin < end) write(prepared, product, {begin - first, end - first}, ahead_[thread]);
       first += count;
     }
   });
@@ -243,12 +247,13 @@ void CpuBackend::gated_matmul(const Input& input, const Weight& gate, const Weig
   const bool floats = !is_quantised(gate) || !is_quantised(up);
   const Prepared prepared = prepare(input, gate.columns, floats, quantised);
   const std::uint32_t groups = groups_of(gate);
-  share(groups, std::size_t{8} * input.rows * groups * gate.columns, [&](Range r) {
+  const std::size_t work = std::size_t{8} * input.rows * groups * gate.columns;
+  share_by_thread(groups, work, [&](std::uint32_t thread, Range r) {
     const Tiles gates(*this, prepared, gate), ups(*this, prepared, up);
     gates.each(r, [&](std::uint32_t panel, std::uint32_t group) {
       Tile g, u;
-      gates.compute(panel, group, g, lanes);
-      ups.compute(panel, group, u, lanes);
+      gates.compute(panel, group, g, lanes, ahead_[thread]);
+      ups.compute(panel, group, u, lanes, ahead_[thread]);
       const std::uint32_t rows = gates.rows_of(panel);
       kernels_.silu_multiply(g, u, std::size_t{rows} * lanes, g);
       copy_rows(g, rows, out + std::size_t{gates.first_row(panel)} * gate.rows + group * lanes,

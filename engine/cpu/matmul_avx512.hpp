@@ -21,10 +21,11 @@ namespace aorta::engine::cpu::avx512 {
 inline constexpr std::size_t prefetch_ahead = 2560;
 inline constexpr int few_rows = 4;
 
+template <std::size_t Distance = prefetch_ahead>
 inline void prefetch(const std::byte* p, int cache_lines) {
 #pragma GCC unroll 8
   for (int i = 0; i < cache_lines; ++i) {
-    _mm_prefetch(reinterpret_cast<const char*>(p) + prefetch_ahead + 64 * i, _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(p) + Distance + 64 * i, _MM_HINT_T0);
   }
 }
 inline __m512 load_halves(const std::byte* p) {
@@ -304,7 +305,10 @@ void matmul_rows(const std::byte* group, const Panel& panel, float* out, std::si
   for (int r = 0; r < R; ++r) acc[r] = _mm512_setzero_ps();
   Format format(group);
   Rows<R> rows(panel);
-  for (std::uint32_t block = 0; block < panel.blocks; ++block, rows.next()) {
+  const std::byte* ahead = panel.ahead != nullptr ? panel.ahead : group;
+  const std::size_t step = panel.ahead != nullptr ? ahead_bytes : 0;
+  for (std::uint32_t block = 0; block < panel.blocks; ++block, rows.next(), ahead += step) {
+    if constexpr (R > few_rows) prefetch<0>(ahead, ahead_bytes / 64);
     format.template block<R>(rows, acc);
   }
 #pragma GCC unroll 16

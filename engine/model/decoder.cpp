@@ -148,6 +148,7 @@ void Decoder::attend(std::uint32_t index, std::uint32_t rows, std::span<const Ro
   backend_->rope_and_store(index, cos_sin_, spans, b.q, b.k, b.v);
   const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_size));
   backend_->attention(index, scale, spans, b.q, b.attended);
+  if (index + 1 < config_.layers) backend_->fetch_kv(index + 1, spans);
   const Backend::Product output[] = {{&layer.attention_output, b.stream, nullptr, true}};
   backend_->matmul({b.attended, rows}, output);
 }
