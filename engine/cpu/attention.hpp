@@ -22,6 +22,7 @@ struct Attention {
   float largest[Q], mass[Q];                      // of the tiles so far
   float keep_old[Q], keep_new[Q];                 // factors of the running merge
   std::uint32_t visible[Q];                       // positions of this tile that a query sees
+  std::uint32_t last_block = 0;                   // that any query sees
 
   explicit Attention(const AttentionJob& j) : job(j) {
     for (int q = 0; q < Q; ++q) {
@@ -41,14 +42,20 @@ struct Attention {
     return keys(block) + job.head_size * kv_block;
   }
 
+  // What is read `further` blocks on, to be fetched by then.
+  std::uint32_t next_block(std::uint32_t block, std::uint32_t further) const {
+    return last_block - block < further ? last_block : block + further;
+  }
+
   // Scores of B blocks of 16 positions, the first of them `block`, `slot` of the tile.
   template <int B>
   void score(std::uint32_t block, std::uint32_t slot) {
     Lanes acc[B][Q];
-    const std::uint16_t* k[B];
+    const std::uint16_t *k[B], *next[B];
 #pragma GCC unroll 16
     for (int b = 0; b < B; ++b) {
       k[b] = keys(block + b);
+      next[b] = keys(next_block(block + b, B));
 #pragma GCC unroll 16
       for (int q = 0; q < Q; ++q) acc[b][q] = Lanes::zero();
     }
@@ -56,6 +63,7 @@ struct Attention {
 #pragma GCC unroll 16
       for (int b = 0; b < B; ++b) {
         const Lanes key = Lanes::load_half(k[b] + d * kv_block);
+        __builtin_prefetch(next[b] + d * kv_block);
 #pragma GCC unroll 16
         for (int q = 0; q < Q; ++q) acc[b][q] = fma(Lanes::set(queries[d * Q + q]), key, acc[b][q]);
       }
@@ -110,9 +118,13 @@ struct Attention {
     }
     const std::uint32_t shared = visible[0], all = visible[Q - 1];
     for (std::uint32_t from = 0; from < shared; from += kv_block) {
-      const std::uint16_t* v = values(first_block + from / kv_block) + dimension;
+      const std::uint32_t block = first_block + from / kv_block;
+      const std::uint16_t* v = values(block) + dimension;
+      const std::uint16_t* next = values(next_block(block, 1)) + dimension;
       const std::uint32_t to = shared - from < kv_block ? shared : from + kv_block;
-      for (std::uint32_t at = from; at < to; ++at, v += job.head_size) {
+      for (std::uint32_t at = from; at < to; ++at, v += job.head_size, next += job.head_size) {
+        __builtin_prefetch(next);
+        if constexpr (D > 2) __builtin_prefetch(next + 32);
 #pragma GCC unroll 16
         for (int i = 0; i < D; ++i) {
           const Lanes value = Lanes::load_half(v + i * 16);
@@ -152,6 +164,7 @@ struct Attention {
     // With few queries several blocks at once keep enough independent sums in flight.
     constexpr int wide = Q <= 3 ? 4 : Q <= 6 ? 2 : 1;
     const std::uint32_t end = job.visible[Q - 1];
+    last_block = (end - 1) / kv_block;
     for (std::uint32_t tile = 0; tile < end; tile += attention_tile) {
       for (int q = 0; q < Q; ++q) {
         const std::uint32_t n = job.visible[q] > tile ? job.visible[q] - tile : 0;
@@ -161,6 +174,9 @@ struct Attention {
       const std::uint32_t blocks = (visible[Q - 1] + kv_block - 1) / kv_block;
       std::uint32_t b = 0;
       for (; b + wide <= blocks; b += wide) score<wide>(first_block + b, b * kv_block);
+      if constexpr (wide == 4) {
+        if (b + 2 <= blocks) score<2>(first_block + b, b * kv_block), b += 2;
+      }
       for (; b < blocks; ++b) score<1>(first_block + b, b * kv_block);
       for (int q = 0; q < Q; ++q) soften(q);
       std::uint32_t d = 0;

@@ -49,18 +49,10 @@ void CpuBackend::rope_and_store(std::uint32_t layer, const float* cos_sin,
         });
 }
 
-namespace {
-
-// Up to 12 queries of a span that meet one KV head.
-struct Piece {
-  const RowSpan* span;
-  std::uint32_t first, queries, kv_head;
-};
-
 // Calls job(piece, work) for each; work in products of a query with a position, and what a piece
 // takes beside them.
 template <class Job>
-void each_piece(std::span<const RowSpan> spans, const AttentionShape& shape, const Job& job) {
+void CpuBackend::each_piece(std::span<const RowSpan> spans, const AttentionShape& shape, const Job& job) {
   const std::uint32_t group = shape.heads / shape.kv_heads;
   for (const RowSpan& span : spans) {
     const std::uint32_t all = span.count * group;
@@ -74,8 +66,6 @@ void each_piece(std::span<const RowSpan> spans, const AttentionShape& shape, con
   }
 }
 
-}  // namespace
-
 std::uint64_t CpuBackend::attention_work(std::span<const RowSpan> spans) const {
   std::uint64_t work = 0;
   each_piece(spans, kv_.shape(), [&](const Piece&, std::uint64_t each) { work += each; });
@@ -83,11 +73,14 @@ std::uint64_t CpuBackend::attention_work(std::span<const RowSpan> spans) const {
 }
 
 void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans,
-                           const float* q, float* out) {
+                           const float* q, float* out, Form form) {
   const AttentionShape& shape = kv_.shape();
-  const std::uint32_t group = shape.heads / shape.kv_heads;
+  const std::uint32_t group = shape.heads / shape.kv_heads, width = shape.heads * shape.head_size;
+  const QuantisedRows blocks_out(out, rows_of(spans), width, kernels_.panel_rows);
+  AORTA_CHECK(form == Form::floats || shape.head_size % quantum == 0, "heads of partial blocks");
   const auto run = [&](const Piece& piece) {
     const RowSpan& span = *piece.span;
+    alignas(64) float attended[max_queries * max_head_size];
     AttentionJob job;
     job.kv = kv_.head(0, layer, piece.kv_head);
     job.block_stride = kv_.block_stride();
@@ -100,10 +93,11 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
       const std::uint32_t head = piece.kv_head * group + (piece.first + i) % group;
       const std::size_t at = (std::size_t{span.row + row} * shape.heads + head) * shape.head_size;
       job.query[i] = q + at;
-      job.out[i] = out + at;
+      job.out[i] = form == Form::quantised ? attended + i * shape.head_size : out + at;
       job.visible[i] = span.position + row + 1;
     }
     kernels_.attend(job);
+    if (form == Form::quantised) quantise_heads(piece, attended, blocks_out);
   };
   // Consecutive pieces of as equal work as can be: a thread reads whole blocks of KV, all heads.
   const std::uint64_t work = attention_work(spans);
@@ -118,6 +112,22 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
   for (KvAhead& ahead : ahead_) ahead = {};
   if (work * shape.head_size / 8 < worth_sharing) return deal(0, 1);
   pool_->run([&](std::uint32_t thread) { deal(thread, pool_->size()); });
+}
+
+// Queries of one row lie side by side there.
+void CpuBackend::quantise_heads(const Piece& piece, const float* attended,
+                                const QuantisedRows& to) const {
+  const AttentionShape& shape = kv_.shape();
+  const std::uint32_t group = shape.heads / shape.kv_heads, size = shape.head_size;
+  for (std::uint32_t i = 0, count; i < piece.queries; i += count) {
+    const std::uint32_t head = (piece.first + i) % group;
+    count = std::min(group - head, piece.queries - i);
+    const std::uint32_t row = piece.span->row + (piece.first + i) / group;
+    const std::uint32_t block = (piece.kv_head * group + head) * size / quantum;
+    const std::uint32_t panel = to.panel_of(row), in_panel = row - to.first_row(panel);
+    kernels_.quantise(attended + std::size_t{i} * size, 0, to.panel(panel),
+                      {in_panel, in_panel + 1, block, block + count * size / quantum});
+  }
 }
 
 void CpuBackend::fetch_kv(std::uint32_t layer, std::span<const RowSpan> spans) {

@@ -34,11 +34,12 @@ class CpuBackend final : public Backend {
   void rms_norm(const float* x, const float* weight, std::uint32_t rows, std::uint32_t width,
                 float epsilon, float* out) override;
   void matmul(const Input& input, std::span<const Product> products) override;
-  void gated_matmul(const Input& input, const Weight& gate, const Weight& up, float* out) override;
+  void gated_matmul(const Input& input, const Weight& gate, const Weight& up, float* out,
+                    Form form) override;
   void rope_and_store(std::uint32_t layer, const float* cos_sin, std::span<const RowSpan> spans,
                       float* q, float* k, const float* v) override;
   void attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans, const float* q,
-                 float* out) override;
+                 float* out, Form form) override;
   void fetch_kv(std::uint32_t layer, std::span<const RowSpan> spans) override;
 
  private:
@@ -68,14 +69,37 @@ class CpuBackend final : public Backend {
     });
   }
 
-  // An input as the products read it: int8 in quantised_, and as floats [rows][columns].
+  // Up to so many threads, each quantises an input for itself: that takes less than waiting for
+  // the others to quantise their parts, and then for their cache lines.
+  static constexpr std::uint32_t threads_that_quantise_alone = 8;
+
+  // An input as the products read it.
   struct Prepared {
-    const float* x = nullptr;
+    Input input;         // as floats; without a norm once that is done
+    QuantisedRows rows;  // how rows are cut into panels, and their int8 form where it is shared
+    bool alone = false;  // each thread has still to quantise them
   };
   class Tiles;
   Prepared prepare(const Input& input, std::uint32_t columns, bool floats, bool quantised);
-  float* scratch(std::uint32_t rows, std::uint32_t columns);
-  void write(const Prepared& input, const Product& product, Range groups, KvAhead& ahead) const;
+  void norm_rows(const Input& input, std::uint32_t columns, Range rows, float* out) const;
+  void quantise(const Input& input, const QuantisedRows& to, std::uint32_t panel, Range blocks,
+                std::uint32_t thread);
+  QuantisedRows rows_for(const Prepared& prepared, std::uint32_t thread);
+  static void grow(Memory& memory, std::size_t bytes);
+  void write(const Tiles& tiles, const Product& product, Range groups, KvAhead& ahead) const;
+  void write_gated(const Tiles& gates, const Tiles& ups, Range groups, float* out,
+                   KvAhead& ahead) const;
+  void write_gated_quantised(const Tiles& gates, const Tiles& ups, Range blocks,
+                             const QuantisedRows& out, KvAhead& ahead) const;
+  // Up to 12 queries of a span that meet one KV head.
+  struct Piece {
+    const RowSpan* span;
+    std::uint32_t first, queries, kv_head;
+  };
+  template <class Job>
+  static void each_piece(std::span<const RowSpan> spans, const AttentionShape& shape,
+                         const Job& job);
+  void quantise_heads(const Piece& piece, const float* attended, const QuantisedRows& to) const;
   std::uint64_t attention_work(std::span<const RowSpan> spans) const;
   void store_position(std::uint32_t layer, const float* cos_sin, const RowSpan& span,
                       std::uint32_t index, float* q, float* k, const float* v) const;
@@ -85,8 +109,9 @@ class CpuBackend final : public Backend {
   const std::shared_ptr<ThreadPool> pool_;
   PagedKv kv_;
   std::vector<KvAhead> ahead_;  // by thread
-  QuantisedRows quantised_;
-  Memory scratch_;  // normed rows
+  Memory normed_, quantised_;        // of a step, where threads share them
+  std::vector<Memory> own_normed_;   // of a panel, by thread
+  std::vector<Memory> own_quantised_;  // of a step, by thread
   std::vector<Memory> buffers_;
 };
 

@@ -47,6 +47,11 @@ struct CodeSums {
   std::int32_t low, high;
 };
 
+// Some of a panel: its rows first_row..end_row-1 of the blocks first_block..end_block-1.
+struct Cells {
+  std::uint32_t first_row, end_row, first_block, end_block;
+};
+
 // out[r · stride + lane] = the panel's row r times the 16 outputs of a packed group.
 using QuantisedMatmul = void (*)(const std::byte* group, const Panel& panel, float* out,
                                  std::size_t stride);
@@ -78,9 +83,9 @@ struct Kernels {
   const char* name = nullptr;
   std::uint32_t panel_rows = 0;  // rows that its quantised kernels take at once
 
-  // Blocks of the panel's rows into it; x[row · stride ..] is where their first block begins.
+  // Some cells of a panel from their floats: x[0] is of the first of them, rows are `stride` apart.
   void (*quantise)(const float* x, std::size_t stride, const Panel& panel,
-                   std::uint32_t first_block, std::uint32_t end_block) = nullptr;
+                   const Cells& cells) = nullptr;
   QuantisedMatmul matmul_q4_0 = nullptr;
   QuantisedMatmul matmul_q4_1 = nullptr;
   QuantisedMatmul matmul_q5_0 = nullptr;

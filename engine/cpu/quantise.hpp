@@ -7,43 +7,43 @@
 
 namespace aorta::engine::cpu {
 
-// Walks a panel's cells in the order in which it keeps them, [block][row], 16 at a time, so that
+// Takes 16 cells of a panel at a time, in the order in which it keeps them, [block][row], so that
 // their divisions are one of 16 lanes.
 template <class Lanes>
-void quantise(const float* x, std::size_t stride, const Panel& panel, std::uint32_t first_block,
-              std::uint32_t end_block) {
+void quantise(const float* x, std::size_t stride, const Panel& panel, const Cells& cells) {
   // Below this 127 / max would overflow; such a block counts as zeros.
   constexpr float smallest = 1e-30f;
   const Panel to = panel;
+  const Cells some = cells;
   const Lanes round_to_integer = Lanes::set(0x1.8p23f);
-  const std::size_t end = std::size_t{end_block} * to.rows;
-  const float* block = x;  // 32 columns of all rows
-  std::uint32_t row = 0;
-  alignas(64) float largest[lanes] = {}, inverse[lanes];
   const float* from[lanes];
-  CodeSums sums[lanes];
-  for (std::size_t at = std::size_t{first_block} * to.rows; at < end; at += lanes) {
-    const auto cells = static_cast<unsigned>(end - at < lanes ? end - at : lanes);
-    for (unsigned i = 0; i < cells; ++i) {
-      from[i] = block + row * stride;
-      largest[i] = maximum(max(abs(Lanes::load(from[i])), abs(Lanes::load(from[i] + 16))));
-      if (++row == to.rows) row = 0, block += quantum;
+  std::size_t at[lanes];  // the cell's place in the panel
+  alignas(64) float largest[lanes] = {}, scale[lanes], inverse[lanes];
+  std::uint32_t row = some.first_row;
+  std::size_t block = some.first_block;
+  while (block < some.end_block) {
+    unsigned count = 0;
+    for (; count < lanes && block < some.end_block; ++count) {
+      from[count] = x + (row - some.first_row) * stride + (block - some.first_block) * quantum;
+      at[count] = block * to.rows + row;
+      const Lanes first = Lanes::load(from[count]), other = Lanes::load(from[count] + 16);
+      largest[count] = maximum(max(abs(first), abs(other)));
+      if (++row == some.end_row) row = some.first_row, ++block;
     }
     const Lanes top = Lanes::load(largest);
-    zero_below(top, smallest, top / Lanes::set(127.0f)).store_first(to.scale + at, cells);
+    zero_below(top, smallest, top / Lanes::set(127.0f)).store(scale);
     zero_below(top, smallest, Lanes::set(127.0f) / top).store(inverse);
-    for (unsigned i = 0; i < cells; ++i) {
-      const Lanes scale = Lanes::set(inverse[i]);
-      sums[i] = store_codes(fma(Lanes::load(from[i]), scale, round_to_integer),
-                            fma(Lanes::load(from[i] + 16), scale, round_to_integer),
-                            to.codes + (at + i) * quantum);
-    }
-    for (unsigned i = 0; i < cells; ++i) {
-      const std::int32_t total = sums[i].low + sums[i].high;
-      to.scaled_sum[at + i] = to.scale[at + i] * static_cast<float>(total);
-      to.negative_sum[at + i] = -total;
-      to.negative_halves[2 * (at + i)] = -sums[i].low;
-      to.negative_halves[2 * (at + i) + 1] = -sums[i].high;
+    for (unsigned i = 0; i < count; ++i) {
+      const Lanes factor = Lanes::set(inverse[i]);
+      const CodeSums sums = store_codes(fma(Lanes::load(from[i]), factor, round_to_integer),
+                                        fma(Lanes::load(from[i] + 16), factor, round_to_integer),
+                                        to.codes + at[i] * quantum);
+      const std::int32_t total = sums.low + sums.high;
+      to.scale[at[i]] = scale[i];
+      to.scaled_sum[at[i]] = scale[i] * static_cast<float>(total);
+      to.negative_sum[at[i]] = -total;
+      to.negative_halves[2 * at[i]] = -sums.low;
+      to.negative_halves[2 * at[i] + 1] = -sums.high;
     }
   }
 }
