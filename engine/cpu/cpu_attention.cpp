@@ -78,10 +78,9 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
   const std::uint32_t group = shape.heads / shape.kv_heads, width = shape.heads * shape.head_size;
   const QuantisedRows blocks_out(out, rows_of(spans), width, kernels_.panel_rows);
   AORTA_CHECK(form == Form::floats || shape.head_size % quantum == 0, "heads of partial blocks");
-  const auto run = [&](const Piece& piece) {
+  const auto run = [&](const Piece& piece, AttentionJob& job) {
     const RowSpan& span = *piece.span;
     alignas(64) float attended[max_queries * max_head_size];
-    AttentionJob job;
     job.kv = kv_.head(0, layer, piece.kv_head);
     job.block_stride = kv_.block_stride();
     job.blocks = span.blocks.data();
@@ -103,8 +102,9 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
   const std::uint64_t work = attention_work(spans);
   const auto deal = [&](std::uint64_t thread, std::uint64_t threads) {
     std::uint64_t before = 0;
+    AttentionJob job;
     each_piece(spans, shape, [&](const Piece& piece, std::uint64_t each) {
-      if ((before + each / 2) * threads / work == thread) run(piece);
+      if ((before + each / 2) * threads / work == thread) run(piece, job);
       before += each;
     });
   };

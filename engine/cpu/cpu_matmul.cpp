@@ -158,6 +158,10 @@ void CpuBackend::grow(Memory& memory, std::size_t bytes) {
 void CpuBackend::norm_rows(const Input& input, std::uint32_t columns, Range rows,
                            float* out) const {
   for (std::size_t row = rows.begin; row < rows.end; ++row, out += columns) {
+    // Other threads wrote most of it just now.
+    for (std::uint32_t i = 0; i < columns && row + 1 < rows.end; i += 16) {
+      __builtin_prefetch(input.x + (row + 1) * columns + i);
+    }
     kernels_.rms_norm(input.x + row * columns, input.norm, columns, input.epsilon, out);
   }
 }
@@ -288,6 +292,7 @@ void CpuBackend::write_gated_quantised(const Tiles& gates, const Tiles& ups, Ran
                                        const QuantisedRows& out, KvAhead& ahead) const {
   gates.each(blocks, [&](std::uint32_t panel, std::uint32_t block) {
     alignas(64) float g[max_panel_rows * quantum], u[max_panel_rows * quantum];
+    out.fetch_to_write(panel, block);
     for (std::uint32_t half = 0; half < 2; ++half) {
       gates.compute(panel, 2 * block + half, g + half * lanes, quantum, ahead);
       ups.compute(panel, 2 * block + half, u + half * lanes, quantum, ahead);

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/cpu/kernels.hpp"
+#include "engine/cpu/memory.hpp"
 
 namespace aorta::engine::cpu {
 
@@ -28,6 +29,19 @@ class QuantisedRows {
   std::uint32_t panels() const { return panels_; }
   std::uint32_t first_row(std::uint32_t panel) const { return panel * panel_rows_; }
   std::uint32_t panel_of(std::uint32_t row) const { return row / panel_rows_; }
+
+  // What quantising a block of a panel will write.
+  void fetch_to_write(std::uint32_t panel, std::uint32_t block) const {
+    const Panel to = this->panel(panel);
+    const std::size_t at = std::size_t{block} * to.rows;
+    for (std::size_t byte = 0; byte < to.rows * quantum; byte += 64) {
+      cpu::fetch_to_write(to.codes + at * quantum + byte);
+    }
+    cpu::fetch_to_write(to.scale + at);
+    cpu::fetch_to_write(to.scaled_sum + at);
+    cpu::fetch_to_write(to.negative_sum + at);
+    cpu::fetch_to_write(to.negative_halves + 2 * at);
+  }
 
   Panel panel(std::uint32_t index) const {
     const std::size_t first = std::size_t{first_row(index)} * blocks_;
