@@ -22,7 +22,7 @@ struct Attention {
   float largest[Q], mass[Q];                      // of the tiles so far
   float keep_old[Q], keep_new[Q];                 // factors of the running merge
   std::uint32_t visible[Q];                       // positions of this tile that a query sees
-  std::uint32_t last_block = 0;                   // that any query sees
+  std::uint32_t first_block = 0, end_block = 0;   // of this tile
 
   explicit Attention(const AttentionJob& j) : job(j) {
     for (int q = 0; q < Q; ++q) {
@@ -42,9 +42,14 @@ struct Attention {
     return keys(block) + job.head_size * kv_block;
   }
 
-  // What is read `further` blocks on, to be fetched by then.
-  std::uint32_t next_block(std::uint32_t block, std::uint32_t further) const {
-    return last_block - block < further ? last_block : block + further;
+  // What is read after K of `block`: more K of the tile, then its V.
+  const std::uint16_t* after_keys(std::uint32_t block) const {
+    return block < end_block ? keys(block) : values(first_block + (block - end_block) % kv_block);
+  }
+  // After V of `block`: more of it, then what the next job begins with.
+  const std::uint16_t* after_values(std::uint32_t block) const {
+    if (block < end_block) return values(block);
+    return job.next_keys[(block - end_block) % ahead_blocks];
   }
 
   // Scores of B blocks of 16 positions, the first of them `block`, `slot` of the tile.
@@ -55,7 +60,7 @@ struct Attention {
 #pragma GCC unroll 16
     for (int b = 0; b < B; ++b) {
       k[b] = keys(block + b);
-      next[b] = keys(next_block(block + b, B));
+      next[b] = after_keys(block + B + b);
 #pragma GCC unroll 16
       for (int q = 0; q < Q; ++q) acc[b][q] = Lanes::zero();
     }
@@ -74,6 +79,13 @@ struct Attention {
       for (int q = 0; q < Q; ++q)
         acc[b][q].store(weights + q * attention_tile + slot + b * kv_block);
     }
+  }
+
+  // exp(top - now), whose two usual values need no polynomial.
+  static float factor(float top, float now) {
+    if (top == now) return 1.0f;
+    if (top == -__builtin_inff()) return 0.0f;
+    return exp(Lanes::set(top - now)).first();
   }
 
   // Scores to probabilities of one query, and its factors for the merge.
@@ -101,15 +113,15 @@ struct Attention {
       total = total + p;
     }
     const float now_largest = largest[q] > tile_largest ? largest[q] : tile_largest;
-    keep_old[q] = exp(Lanes::set(largest[q] - now_largest)).first();
-    keep_new[q] = exp(Lanes::set(tile_largest - now_largest)).first();
+    keep_old[q] = factor(largest[q], now_largest);
+    keep_new[q] = factor(tile_largest, now_largest);
     mass[q] = __builtin_fmaf(mass[q], keep_old[q], sum(total) * keep_new[q]);
     largest[q] = now_largest;
   }
 
   // Adds the tile's Σ probability · v for D · 16 of the head's dimensions.
   template <int D>
-  void mix(std::uint32_t first_block, std::uint32_t dimension) {
+  void mix(std::uint32_t dimension) {
     Lanes acc[D][Q];
 #pragma GCC unroll 16
     for (int i = 0; i < D; ++i) {
@@ -120,7 +132,7 @@ struct Attention {
     for (std::uint32_t from = 0; from < shared; from += kv_block) {
       const std::uint32_t block = first_block + from / kv_block;
       const std::uint16_t* v = values(block) + dimension;
-      const std::uint16_t* next = values(next_block(block, 1)) + dimension;
+      const std::uint16_t* next = after_values(block + ahead_blocks) + dimension;
       const std::uint32_t to = shared - from < kv_block ? shared : from + kv_block;
       for (std::uint32_t at = from; at < to; ++at, v += job.head_size, next += job.head_size) {
         __builtin_prefetch(next);
@@ -164,14 +176,14 @@ struct Attention {
     // With few queries several blocks at once keep enough independent sums in flight.
     constexpr int wide = Q <= 3 ? 4 : Q <= 6 ? 2 : 1;
     const std::uint32_t end = job.visible[Q - 1];
-    last_block = (end - 1) / kv_block;
     for (std::uint32_t tile = 0; tile < end; tile += attention_tile) {
       for (int q = 0; q < Q; ++q) {
         const std::uint32_t n = job.visible[q] > tile ? job.visible[q] - tile : 0;
         visible[q] = n < attention_tile ? n : attention_tile;
       }
-      const std::uint32_t first_block = tile / kv_block;
       const std::uint32_t blocks = (visible[Q - 1] + kv_block - 1) / kv_block;
+      first_block = tile / kv_block;
+      end_block = first_block + blocks;
       std::uint32_t b = 0;
       for (; b + wide <= blocks; b += wide) score<wide>(first_block + b, b * kv_block);
       if constexpr (wide == 4) {
@@ -180,8 +192,8 @@ struct Attention {
       for (; b < blocks; ++b) score<1>(first_block + b, b * kv_block);
       for (int q = 0; q < Q; ++q) soften(q);
       std::uint32_t d = 0;
-      for (; d + 16 * wide <= job.head_size; d += 16 * wide) mix<wide>(first_block, d);
-      for (; d < job.head_size; d += 16) mix<1>(first_block, d);
+      for (; d + 16 * wide <= job.head_size; d += 16 * wide) mix<wide>(d);
+      for (; d < job.head_size; d += 16) mix<1>(d);
     }
     for (int q = 0; q < Q; ++q) {
       const Lanes total = Lanes::set(mass[q]);

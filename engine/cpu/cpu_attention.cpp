@@ -78,7 +78,7 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
   const std::uint32_t group = shape.heads / shape.kv_heads, width = shape.heads * shape.head_size;
   const QuantisedRows blocks_out(out, rows_of(spans), width, kernels_.panel_rows);
   AORTA_CHECK(form == Form::floats || shape.head_size % quantum == 0, "heads of partial blocks");
-  const auto run = [&](const Piece& piece, AttentionJob& job) {
+  const auto run = [&](const Piece& piece, const Piece& next, AttentionJob& job) {
     const RowSpan& span = *piece.span;
     alignas(64) float attended[max_queries * max_head_size];
     job.kv = kv_.head(0, layer, piece.kv_head);
@@ -95,6 +95,11 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
       job.out[i] = form == Form::quantised ? attended + i * shape.head_size : out + at;
       job.visible[i] = span.position + row + 1;
     }
+    for (std::uint32_t i = 0; i < ahead_blocks; ++i) {
+      const auto& blocks = next.span->blocks;
+      job.next_keys[i] = kv_.head(blocks[i * kv_block < next.span->position ? i : 0], layer,
+                                  next.kv_head);
+    }
     kernels_.attend(job);
     if (form == Form::quantised) quantise_heads(piece, attended, blocks_out);
   };
@@ -103,10 +108,15 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
   const auto deal = [&](std::uint64_t thread, std::uint64_t threads) {
     std::uint64_t before = 0;
     AttentionJob job;
+    Piece last = {};
     each_piece(spans, shape, [&](const Piece& piece, std::uint64_t each) {
-      if ((before + each / 2) * threads / work == thread) run(piece, job);
+      if ((before + each / 2) * threads / work == thread) {
+        if (last.span != nullptr) run(last, piece, job);
+        last = piece;
+      }
       before += each;
     });
+    if (last.span != nullptr) run(last, last, job);
   };
   const FloatEnvironment environment;
   for (KvAhead& ahead : ahead_) ahead = {};

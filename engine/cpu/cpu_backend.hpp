@@ -93,8 +93,8 @@ class CpuBackend final : public Backend {
                              const QuantisedRows& out, KvAhead& ahead) const;
   // Up to 12 queries of a span that meet one KV head.
   struct Piece {
-    const RowSpan* span;
-    std::uint32_t first, queries, kv_head;
+    const RowSpan* span = nullptr;
+    std::uint32_t first = 0, queries = 0, kv_head = 0;
   };
   template <class Job>
   static void each_piece(std::span<const RowSpan> spans, const AttentionShape& shape,

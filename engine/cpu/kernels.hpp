@@ -14,6 +14,7 @@ inline constexpr std::uint32_t kv_block = 16;         // positions of a KV block
 inline constexpr std::uint32_t attention_tile = 256;  // positions whose softmax is computed at once
 inline constexpr std::uint32_t max_queries = 12;      // queries that share one pass over K and V
 inline constexpr std::uint32_t max_panel_rows = 12;
+inline constexpr std::uint32_t ahead_blocks = 2;  // attention fetches KV so far before its use
 inline constexpr std::uint32_t max_head_size = 256;
 
 // A group's codes for 32 columns and 16 outputs: of 4, 5, 6 and 8 bits. Beside those of Q4_1 and
@@ -77,6 +78,8 @@ struct AttentionJob {
   const float* query[max_queries] = {};     // [head_size]
   float* out[max_queries] = {};             // [head_size]
   std::uint32_t visible[max_queries] = {};  // positions 0..visible-1
+  // K of the blocks that are read after this job, to be fetched by then.
+  const std::uint16_t* next_keys[ahead_blocks] = {};
 };
 
 struct Kernels {
