@@ -87,7 +87,7 @@ class Backend {
     Form form = Form::floats;
   };
   // out[rows][w.rows] = input · wᵀ, plus `bias` [w.rows] where it is given (one more rounding), or
-  // added to what `out` holds where `residual` says so (one more).
+  // added to what `out` holds where `residual` says so (one more). `out` is not what is read.
   struct Product {
     const Weight* weight = nullptr;
     float* out = nullptr;

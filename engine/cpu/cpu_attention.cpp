@@ -52,7 +52,8 @@ void CpuBackend::rope_and_store(std::uint32_t layer, const float* cos_sin,
 // Calls job(piece, work) for each; work in products of a query with a position, and what a piece
 // takes beside them.
 template <class Job>
-void CpuBackend::each_piece(std::span<const RowSpan> spans, const AttentionShape& shape, const Job& job) {
+void CpuBackend::each_piece(std::span<const RowSpan> spans, const AttentionShape& shape,
+                            const Job& job) {
   const std::uint32_t group = shape.heads / shape.kv_heads;
   for (const RowSpan& span : spans) {
     const std::uint32_t all = span.count * group;
@@ -97,8 +98,8 @@ void CpuBackend::attention(std::uint32_t layer, float scale, std::span<const Row
     }
     for (std::uint32_t i = 0; i < ahead_blocks; ++i) {
       const auto& blocks = next.span->blocks;
-      job.next_keys[i] = kv_.head(blocks[i * kv_block < next.span->position ? i : 0], layer,
-                                  next.kv_head);
+      job.next_keys[i] =
+          kv_.head(blocks[i * kv_block < next.span->position ? i : 0], layer, next.kv_head);
     }
     kernels_.attend(job);
     if (form == Form::quantised) quantise_heads(piece, attended, blocks_out);

@@ -108,9 +108,9 @@ class CpuBackend final : public Backend {
   const std::uint32_t max_rows_;
   const std::shared_ptr<ThreadPool> pool_;
   PagedKv kv_;
-  std::vector<KvAhead> ahead_;  // by thread
-  Memory normed_, quantised_;        // of a step, where threads share them
-  std::vector<Memory> own_normed_;   // of a panel, by thread
+  std::vector<KvAhead> ahead_;         // by thread
+  Memory normed_, quantised_;          // of a step, where threads share them
+  std::vector<Memory> own_normed_;     // of a panel, by thread
   std::vector<Memory> own_quantised_;  // of a step, by thread
   std::vector<Memory> buffers_;
 };

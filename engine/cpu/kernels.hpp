@@ -37,8 +37,8 @@ struct Panel {
   float* scaled_sum = nullptr;              // [blocks][rows]: scale · Σ codes, rounded once
   std::int32_t* negative_sum = nullptr;     // [blocks][rows]: -Σ codes
   std::int32_t* negative_halves = nullptr;  // [blocks][rows][2]: the same of each 16
-  // Memory that a later op reads, `ahead_bytes` of it per block: a kernel that multiplies for longer
-  // than it waits for its weights may fetch it on the way. Null: none.
+  // Memory that a later op reads, `ahead_bytes` of it per block: a kernel that multiplies for
+  // longer than it waits for its weights may fetch it on the way. Null: none.
   const std::byte* ahead = nullptr;
 };
 inline constexpr std::size_t ahead_bytes = 256;
