@@ -95,10 +95,14 @@ class CpuBackend final : public Backend {
   struct Piece {
     const RowSpan* span = nullptr;
     std::uint32_t first = 0, queries = 0, kv_head = 0;
+    std::uint32_t tiles = 0;  // of its positions
   };
+  class Dealing;
   template <class Job>
   static void each_piece(std::span<const RowSpan> spans, const AttentionShape& shape,
                          const Job& job);
+  AttentionJob job_of(const Piece& piece, std::uint32_t layer, float scale, const float* q,
+                      float* out) const;
   void quantise_heads(const Piece& piece, const float* attended, const QuantisedRows& to) const;
   std::uint64_t attention_work(std::span<const RowSpan> spans) const;
   void store_position(std::uint32_t layer, const float* cos_sin, const RowSpan& span,
@@ -112,6 +116,7 @@ class CpuBackend final : public Backend {
   Memory normed_, quantised_;          // of a step, where threads share them
   std::vector<Memory> own_normed_;     // of a panel, by thread
   std::vector<Memory> own_quantised_;  // of a step, by thread
+  Memory tiles_;                       // of pieces that threads share, by the first of these
   std::vector<Memory> buffers_;
 };
 

@@ -78,6 +78,16 @@ struct AttentionJob {
   const float* query[max_queries] = {};     // [head_size]
   float* out[max_queries] = {};             // [head_size]
   std::uint32_t visible[max_queries] = {};  // positions 0..visible-1
+  // Several threads may each take some of the tiles (of attention_tile positions). Where `tiles` is
+  // given, what comes of a tile and query is left there instead of in `out`, for merge_tiles:
+  // [tile][query][head_size sums, then the largest score and the mass, to a multiple of 16].
+  std::uint32_t first_tile = 0, end_tile = ~0u;  // those of this job
+  float* tiles = nullptr;
+  std::uint32_t tile_queries = 0;  // of `tiles`
+
+  float* tile(std::uint32_t tile, std::uint32_t query) const {
+    return tiles + (std::size_t{tile} * tile_queries + query) * (head_size + 16);
+  }
   // K of the blocks that are read after this job, to be fetched by then.
   const std::uint16_t* next_keys[ahead_blocks] = {};
 };
@@ -111,6 +121,8 @@ struct Kernels {
   void (*store_kv)(const float* k, const float* v, std::uint32_t head_size, std::uint32_t slot,
                    std::uint16_t* kv) = nullptr;
   void (*attend)(const AttentionJob& job) = nullptr;
+  // `out` from the `tiles` of a job, all of which are there.
+  void (*merge_tiles)(const AttentionJob& job) = nullptr;
 };
 
 const Kernels& kernels_scalar();
