@@ -74,16 +74,20 @@ class Backend {
   // out[rows][width] = x / sqrt(mean(x²) + epsilon) · weight
   virtual void rms_norm(const float* x, const float* weight, std::uint32_t rows,
                         std::uint32_t width, float epsilon, float* out) = 0;
+  // How a buffer holds rows: as floats, or as products with quantised weights read them (int8 per
+  // 32), which then need not wait for each other's threads. No op but a product reads the latter.
+  enum class Form { floats, quantised };
   // What products read: x [rows][columns], RMS-normed first where `norm` [columns] is given. It is
   // normed and quantised (to int8 per 32, for quantised weights) once for all products of a call.
   struct Input {
     const float* x = nullptr;
     std::uint32_t rows = 0;
-    const float* norm = nullptr;
+    const float* norm = nullptr;  // only of floats
     float epsilon = 0.0f;
+    Form form = Form::floats;
   };
   // out[rows][w.rows] = input · wᵀ, plus `bias` [w.rows] where it is given (one more rounding), or
-  // added to what `out` holds where `residual` says so (one more).
+  // added to what `out` holds where `residual` says so (one more). `out` is not what is read.
   struct Product {
     const Weight* weight = nullptr;
     float* out = nullptr;
@@ -91,17 +95,22 @@ class Backend {
     bool residual = false;
   };
   virtual void matmul(const Input& input, std::span<const Product> products) = 0;
-  // out[rows][gate.rows] = silu(input · gateᵀ) · (input · upᵀ), elementwise; weights of one shape.
-  virtual void gated_matmul(const Input& input, const Weight& gate, const Weight& up,
-                            float* out) = 0;
+  // out[rows][gate.rows] = silu(input · gateᵀ) · (input · upᵀ), elementwise; weights of one shape,
+  // and of rows that are a multiple of 32 where `form` is quantised.
+  virtual void gated_matmul(const Input& input, const Weight& gate, const Weight& up, float* out,
+                            Form form = Form::floats) = 0;
   // Rotates the pairs (2i, 2i+1) of q [rows][heads·size] and k [rows][kv_heads·size] in place by
   // cos_sin[position][size/2][2], then writes k and v of each row into `layer`'s KV.
   virtual void rope_and_store(std::uint32_t layer, const float* cos_sin,
                               std::span<const RowSpan> spans, float* q, float* k,
                               const float* v) = 0;
-  // out[rows][heads·size]: causal softmax(q·kᵀ·scale)·v over each span's own positions.
+  // out[rows][heads·size]: causal softmax(q·kᵀ·scale)·v over each span's own positions; heads of
+  // a multiple of 32 where `form` is quantised.
   virtual void attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans,
-                         const float* q, float* out) = 0;
+                         const float* q, float* out, Form form = Form::floats) = 0;
+  // The next attention will be this one: products until then may fetch its KV into caches. `spans`
+  // live until then.
+  virtual void fetch_kv(std::uint32_t layer, std::span<const RowSpan> spans) = 0;
 };
 
 // isa: auto | scalar | avx2 | avxvnni | avx512. Errors: unsupported (this machine lacks it).

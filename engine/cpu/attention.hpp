@@ -2,9 +2,9 @@
 // Causal attention over paged f16 KV, up to 12 queries in one pass (several heads of a GQA group,
 // several rows of a prefill). Softmax is computed per tile of 256 absolute positions and tiles are
 // merged in ascending order (Milakov and Gimelshein 2018), so a query's result depends on nothing
-// but its own positions. K lies [head_size][16 positions] and V [16 positions][head_size]: a
-// position's score and an output's sum each own a lane, and there are no horizontal sums but the
-// softmax's.
+// but its own positions, and the tiles of a long context may be several threads'. K lies
+// [head_size][16 positions] and V [16 positions][head_size]: a position's score and an output's sum
+// each own a lane, and there are no horizontal sums but the softmax's.
 #include <cstddef>
 #include <cstdint>
 
@@ -12,6 +12,14 @@
 #include "engine/cpu/kernels.hpp"
 
 namespace aorta::engine::cpu {
+
+// exp(top - now), whose two usual values need no polynomial.
+template <class Lanes>
+float factor(float top, float now) {
+  if (top == now) return 1.0f;
+  if (top == -__builtin_inff()) return 0.0f;
+  return exp(Lanes::set(top - now)).first();
+}
 
 template <class Lanes, int Q>
 struct Attention {
@@ -22,6 +30,8 @@ struct Attention {
   float largest[Q], mass[Q];                      // of the tiles so far
   float keep_old[Q], keep_new[Q];                 // factors of the running merge
   std::uint32_t visible[Q];                       // positions of this tile that a query sees
+  std::uint32_t first_block = 0, end_block = 0;   // of this tile
+  std::uint32_t tile = 0;
 
   explicit Attention(const AttentionJob& j) : job(j) {
     for (int q = 0; q < Q; ++q) {
@@ -41,14 +51,25 @@ struct Attention {
     return keys(block) + job.head_size * kv_block;
   }
 
+  // What is read after K of `block`: more K of the tile, then its V.
+  const std::uint16_t* after_keys(std::uint32_t block) const {
+    return block < end_block ? keys(block) : values(first_block + (block - end_block) % kv_block);
+  }
+  // After V of `block`: more of it, then what the next job begins with.
+  const std::uint16_t* after_values(std::uint32_t block) const {
+    if (block < end_block) return values(block);
+    return job.next_keys[(block - end_block) % ahead_blocks];
+  }
+
   // Scores of B blocks of 16 positions, the first of them `block`, `slot` of the tile.
   template <int B>
   void score(std::uint32_t block, std::uint32_t slot) {
     Lanes acc[B][Q];
-    const std::uint16_t* k[B];
+    const std::uint16_t *k[B], *next[B];
 #pragma GCC unroll 16
     for (int b = 0; b < B; ++b) {
       k[b] = keys(block + b);
+      next[b] = after_keys(block + B + b);
 #pragma GCC unroll 16
       for (int q = 0; q < Q; ++q) acc[b][q] = Lanes::zero();
     }
@@ -56,6 +77,7 @@ struct Attention {
 #pragma GCC unroll 16
       for (int b = 0; b < B; ++b) {
         const Lanes key = Lanes::load_half(k[b] + d * kv_block);
+        __builtin_prefetch(next[b] + d * kv_block);
 #pragma GCC unroll 16
         for (int q = 0; q < Q; ++q) acc[b][q] = fma(Lanes::set(queries[d * Q + q]), key, acc[b][q]);
       }
@@ -92,16 +114,21 @@ struct Attention {
       p.store(w + whole);
       total = total + p;
     }
+    if (job.tiles != nullptr) {
+      job.tile(tile, q)[job.head_size] = tile_largest;
+      job.tile(tile, q)[job.head_size + 1] = sum(total);
+      return;
+    }
     const float now_largest = largest[q] > tile_largest ? largest[q] : tile_largest;
-    keep_old[q] = exp(Lanes::set(largest[q] - now_largest)).first();
-    keep_new[q] = exp(Lanes::set(tile_largest - now_largest)).first();
+    keep_old[q] = factor<Lanes>(largest[q], now_largest);
+    keep_new[q] = factor<Lanes>(tile_largest, now_largest);
     mass[q] = __builtin_fmaf(mass[q], keep_old[q], sum(total) * keep_new[q]);
     largest[q] = now_largest;
   }
 
   // Adds the tile's Σ probability · v for D · 16 of the head's dimensions.
   template <int D>
-  void mix(std::uint32_t first_block, std::uint32_t dimension) {
+  void mix(std::uint32_t dimension) {
     Lanes acc[D][Q];
 #pragma GCC unroll 16
     for (int i = 0; i < D; ++i) {
@@ -110,9 +137,13 @@ struct Attention {
     }
     const std::uint32_t shared = visible[0], all = visible[Q - 1];
     for (std::uint32_t from = 0; from < shared; from += kv_block) {
-      const std::uint16_t* v = values(first_block + from / kv_block) + dimension;
+      const std::uint32_t block = first_block + from / kv_block;
+      const std::uint16_t* v = values(block) + dimension;
+      const std::uint16_t* next = after_values(block + ahead_blocks) + dimension;
       const std::uint32_t to = shared - from < kv_block ? shared : from + kv_block;
-      for (std::uint32_t at = from; at < to; ++at, v += job.head_size) {
+      for (std::uint32_t at = from; at < to; ++at, v += job.head_size, next += job.head_size) {
+        __builtin_prefetch(next);
+        if constexpr (D > 2) __builtin_prefetch(next + 32);
 #pragma GCC unroll 16
         for (int i = 0; i < D; ++i) {
           const Lanes value = Lanes::load_half(v + i * 16);
@@ -142,6 +173,10 @@ struct Attention {
 #pragma GCC unroll 16
       for (int q = 0; q < Q; ++q) {
         if (visible[q] == 0) continue;
+        if (job.tiles != nullptr) {
+          acc[i][q].store(job.tile(tile, q) + dimension + i * 16);
+          continue;
+        }
         float* s = sums + q * max_head_size + dimension + i * 16;
         fma(Lanes::load(s), Lanes::set(keep_old[q]), acc[i][q] * Lanes::set(keep_new[q])).store(s);
       }
@@ -152,21 +187,27 @@ struct Attention {
     // With few queries several blocks at once keep enough independent sums in flight.
     constexpr int wide = Q <= 3 ? 4 : Q <= 6 ? 2 : 1;
     const std::uint32_t end = job.visible[Q - 1];
-    for (std::uint32_t tile = 0; tile < end; tile += attention_tile) {
+    for (tile = job.first_tile; tile < job.end_tile && tile * attention_tile < end; ++tile) {
+      const std::uint32_t first = tile * attention_tile;
       for (int q = 0; q < Q; ++q) {
-        const std::uint32_t n = job.visible[q] > tile ? job.visible[q] - tile : 0;
+        const std::uint32_t n = job.visible[q] > first ? job.visible[q] - first : 0;
         visible[q] = n < attention_tile ? n : attention_tile;
       }
-      const std::uint32_t first_block = tile / kv_block;
       const std::uint32_t blocks = (visible[Q - 1] + kv_block - 1) / kv_block;
+      first_block = first / kv_block;
+      end_block = first_block + blocks;
       std::uint32_t b = 0;
       for (; b + wide <= blocks; b += wide) score<wide>(first_block + b, b * kv_block);
+      if constexpr (wide == 4) {
+        if (b + 2 <= blocks) score<2>(first_block + b, b * kv_block), b += 2;
+      }
       for (; b < blocks; ++b) score<1>(first_block + b, b * kv_block);
       for (int q = 0; q < Q; ++q) soften(q);
       std::uint32_t d = 0;
-      for (; d + 16 * wide <= job.head_size; d += 16 * wide) mix<wide>(first_block, d);
-      for (; d < job.head_size; d += 16) mix<1>(first_block, d);
+      for (; d + 16 * wide <= job.head_size; d += 16 * wide) mix<wide>(d);
+      for (; d < job.head_size; d += 16) mix<1>(d);
     }
+    if (job.tiles != nullptr) return;
     for (int q = 0; q < Q; ++q) {
       const Lanes total = Lanes::set(mass[q]);
       for (std::uint32_t d = 0; d < job.head_size; d += 16) {
@@ -190,6 +231,7 @@ void attend(const AttentionJob& job) {
       one.query[0] = job.query[q];
       one.out[0] = job.out[q];
       one.visible[0] = job.visible[q];
+      if (job.tiles != nullptr) one.tiles = job.tile(0, q);
       attend_queries<Lanes, 1>(one);
     }
     return;
@@ -201,6 +243,32 @@ void attend(const AttentionJob& job) {
         attend_queries<Lanes, 7>,  attend_queries<Lanes, 8>,  attend_queries<Lanes, 9>,
         attend_queries<Lanes, 10>, attend_queries<Lanes, 11>, attend_queries<Lanes, 12>};
     by_queries[job.queries - 1](job);
+  }
+}
+
+// As Attention merges its tiles.
+template <class Lanes>
+void merge_tiles(const AttentionJob& job) {
+  for (std::uint32_t q = 0; q < job.queries; ++q) {
+    alignas(64) float sums[max_head_size] = {};
+    float largest = -__builtin_inff(), mass = 0.0f;
+    for (std::uint32_t tile = 0; tile * attention_tile < job.visible[q]; ++tile) {
+      const float* of = job.tile(tile, q);
+      const float tile_largest = of[job.head_size];
+      const float now_largest = largest > tile_largest ? largest : tile_largest;
+      const float keep_old = factor<Lanes>(largest, now_largest);
+      const float keep_new = factor<Lanes>(tile_largest, now_largest);
+      mass = __builtin_fmaf(mass, keep_old, of[job.head_size + 1] * keep_new);
+      largest = now_largest;
+      for (std::uint32_t d = 0; d < job.head_size; d += 16) {
+        const Lanes added = Lanes::load(of + d) * Lanes::set(keep_new);
+        fma(Lanes::load(sums + d), Lanes::set(keep_old), added).store(sums + d);
+      }
+    }
+    const Lanes total = Lanes::set(mass);
+    for (std::uint32_t d = 0; d < job.head_size; d += 16) {
+      (Lanes::load(sums + d) / total).store(job.out[q] + d);
+    }
   }
 }
 

@@ -19,7 +19,12 @@ const WeightFormat& format_of(const Weight& weight) {
 
 CpuBackend::CpuBackend(const Kernels& kernels, std::shared_ptr<ThreadPool> pool,
                        std::uint32_t max_rows)
-    : kernels_(kernels), max_rows_(max_rows), pool_(std::move(pool)) {}
+    : kernels_(kernels),
+      max_rows_(max_rows),
+      pool_(std::move(pool)),
+      ahead_(pool_->size()),
+      own_normed_(pool_->size()),
+      own_quantised_(pool_->size()) {}
 
 std::string CpuBackend::name() const { return std::string("cpu-") + kernels_.name; }
 

@@ -8,6 +8,7 @@
 #include "engine/backend.hpp"
 #include "engine/cpu/float_environment.hpp"
 #include "engine/cpu/kernels.hpp"
+#include "engine/cpu/kv_ahead.hpp"
 #include "engine/cpu/paged_kv.hpp"
 #include "engine/cpu/quantised_rows.hpp"
 #include "engine/cpu/thread_pool.hpp"
@@ -33,11 +34,13 @@ class CpuBackend final : public Backend {
   void rms_norm(const float* x, const float* weight, std::uint32_t rows, std::uint32_t width,
                 float epsilon, float* out) override;
   void matmul(const Input& input, std::span<const Product> products) override;
-  void gated_matmul(const Input& input, const Weight& gate, const Weight& up, float* out) override;
+  void gated_matmul(const Input& input, const Weight& gate, const Weight& up, float* out,
+                    Form form) override;
   void rope_and_store(std::uint32_t layer, const float* cos_sin, std::span<const RowSpan> spans,
                       float* q, float* k, const float* v) override;
   void attention(std::uint32_t layer, float scale, std::span<const RowSpan> spans, const float* q,
-                 float* out) override;
+                 float* out, Form form) override;
+  void fetch_kv(std::uint32_t layer, std::span<const RowSpan> spans) override;
 
  private:
   // A fixed share of `items`, cut evenly by thread.
@@ -66,14 +69,42 @@ class CpuBackend final : public Backend {
     });
   }
 
-  // An input as the products read it: int8 in quantised_, and as floats [rows][columns].
+  // Up to so many threads, each quantises an input for itself: that takes less than waiting for
+  // the others to quantise their parts, and then for their cache lines.
+  static constexpr std::uint32_t threads_that_quantise_alone = 8;
+
+  // An input as the products read it.
   struct Prepared {
-    const float* x = nullptr;
+    Input input;         // as floats; without a norm once that is done
+    QuantisedRows rows;  // how rows are cut into panels, and their int8 form where it is shared
+    bool alone = false;  // each thread has still to quantise them
   };
   class Tiles;
   Prepared prepare(const Input& input, std::uint32_t columns, bool floats, bool quantised);
-  float* scratch(std::uint32_t rows, std::uint32_t columns);
-  void write(const Prepared& input, const Product& product, Range groups) const;
+  void norm_rows(const Input& input, std::uint32_t columns, Range rows, float* out) const;
+  void quantise(const Input& input, const QuantisedRows& to, std::uint32_t panel, Range blocks,
+                std::uint32_t thread);
+  QuantisedRows rows_for(const Prepared& prepared, std::uint32_t thread);
+  static void grow(Memory& memory, std::size_t bytes);
+  void write(const Tiles& tiles, const Product& product, Range groups, KvAhead& ahead) const;
+  void write_gated(const Tiles& gates, const Tiles& ups, Range groups, float* out,
+                   KvAhead& ahead) const;
+  void write_gated_quantised(const Tiles& gates, const Tiles& ups, Range blocks,
+                             const QuantisedRows& out, KvAhead& ahead) const;
+  // Up to 12 queries of a span that meet one KV head.
+  struct Piece {
+    const RowSpan* span = nullptr;
+    std::uint32_t first = 0, queries = 0, kv_head = 0;
+    std::uint32_t tiles = 0;  // of its positions
+  };
+  class Dealing;
+  template <class Job>
+  static void each_piece(std::span<const RowSpan> spans, const AttentionShape& shape,
+                         const Job& job);
+  AttentionJob job_of(const Piece& piece, std::uint32_t layer, float scale, const float* q,
+                      float* out) const;
+  void quantise_heads(const Piece& piece, const float* attended, const QuantisedRows& to) const;
+  std::uint64_t attention_work(std::span<const RowSpan> spans) const;
   void store_position(std::uint32_t layer, const float* cos_sin, const RowSpan& span,
                       std::uint32_t index, float* q, float* k, const float* v) const;
 
@@ -81,8 +112,11 @@ class CpuBackend final : public Backend {
   const std::uint32_t max_rows_;
   const std::shared_ptr<ThreadPool> pool_;
   PagedKv kv_;
-  QuantisedRows quantised_;
-  Memory scratch_;  // normed rows
+  std::vector<KvAhead> ahead_;         // by thread
+  Memory normed_, quantised_;          // of a step, where threads share them
+  std::vector<Memory> own_normed_;     // of a panel, by thread
+  std::vector<Memory> own_quantised_;  // of a step, by thread
+  Memory tiles_;                       // of pieces that threads share, by the first of these
   std::vector<Memory> buffers_;
 };
 

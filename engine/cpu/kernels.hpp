@@ -14,6 +14,7 @@ inline constexpr std::uint32_t kv_block = 16;         // positions of a KV block
 inline constexpr std::uint32_t attention_tile = 256;  // positions whose softmax is computed at once
 inline constexpr std::uint32_t max_queries = 12;      // queries that share one pass over K and V
 inline constexpr std::uint32_t max_panel_rows = 12;
+inline constexpr std::uint32_t ahead_blocks = 2;  // attention fetches KV so far before its use
 inline constexpr std::uint32_t max_head_size = 256;
 
 // A group's codes for 32 columns and 16 outputs: of 4, 5, 6 and 8 bits. Beside those of Q4_1 and
@@ -36,6 +37,20 @@ struct Panel {
   float* scaled_sum = nullptr;              // [blocks][rows]: scale · Σ codes, rounded once
   std::int32_t* negative_sum = nullptr;     // [blocks][rows]: -Σ codes
   std::int32_t* negative_halves = nullptr;  // [blocks][rows][2]: the same of each 16
+  // Memory that a later op reads, `ahead_bytes` of it per block: a kernel that multiplies for
+  // longer than it waits for its weights may fetch it on the way. Null: none.
+  const std::byte* ahead = nullptr;
+};
+inline constexpr std::size_t ahead_bytes = 256;
+
+// What a block's codes sum to: of its first 16 columns, and of the others.
+struct CodeSums {
+  std::int32_t low, high;
+};
+
+// Some of a panel: its rows first_row..end_row-1 of the blocks first_block..end_block-1.
+struct Cells {
+  std::uint32_t first_row, end_row, first_block, end_block;
 };
 
 // out[r · stride + lane] = the panel's row r times the 16 outputs of a packed group.
@@ -63,15 +78,27 @@ struct AttentionJob {
   const float* query[max_queries] = {};     // [head_size]
   float* out[max_queries] = {};             // [head_size]
   std::uint32_t visible[max_queries] = {};  // positions 0..visible-1
+  // Several threads may each take some of the tiles (of attention_tile positions). Where `tiles` is
+  // given, what comes of a tile and query is left there instead of in `out`, for merge_tiles:
+  // [tile][query][head_size sums, then the largest score and the mass, to a multiple of 16].
+  std::uint32_t first_tile = 0, end_tile = ~0u;  // those of this job
+  float* tiles = nullptr;
+  std::uint32_t tile_queries = 0;  // of `tiles`
+
+  float* tile(std::uint32_t tile, std::uint32_t query) const {
+    return tiles + (std::size_t{tile} * tile_queries + query) * (head_size + 16);
+  }
+  // K of the blocks that are read after this job, to be fetched by then.
+  const std::uint16_t* next_keys[ahead_blocks] = {};
 };
 
 struct Kernels {
   const char* name = nullptr;
   std::uint32_t panel_rows = 0;  // rows that its quantised kernels take at once
 
-  // Blocks of the rows x[row · stride ..] into the panel.
+  // Some cells of a panel from their floats: x[0] is of the first of them, rows are `stride` apart.
   void (*quantise)(const float* x, std::size_t stride, const Panel& panel,
-                   std::uint32_t first_block, std::uint32_t end_block) = nullptr;
+                   const Cells& cells) = nullptr;
   QuantisedMatmul matmul_q4_0 = nullptr;
   QuantisedMatmul matmul_q4_1 = nullptr;
   QuantisedMatmul matmul_q5_0 = nullptr;
@@ -94,6 +121,8 @@ struct Kernels {
   void (*store_kv)(const float* k, const float* v, std::uint32_t head_size, std::uint32_t slot,
                    std::uint16_t* kv) = nullptr;
   void (*attend)(const AttentionJob& job) = nullptr;
+  // `out` from the `tiles` of a job, all of which are there.
+  void (*merge_tiles)(const AttentionJob& job) = nullptr;
 };
 
 const Kernels& kernels_scalar();

@@ -33,6 +33,7 @@ const Kernels& kernels_avx512() {
       .rope = rope<Lanes>,
       .store_kv = store_kv<Lanes>,
       .attend = attend<Lanes>,
+      .merge_tiles = merge_tiles<Lanes>,
   };
   return table;
 }

@@ -32,6 +32,7 @@ const Kernels& kernels_scalar() {
       .rope = rope<Lanes>,
       .store_kv = store_kv<Lanes>,
       .attend = attend<Lanes>,
+      .merge_tiles = merge_tiles<Lanes>,
   };
   return table;
 }

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "engine/cpu/kernels.hpp"
+
 namespace aorta::engine::cpu::avx2 {
 
 struct Lanes {
@@ -112,19 +114,25 @@ inline Lanes rotate_pairs(Lanes x, Lanes cos_sin) {
   };
   return {rotate(x.low, cos_sin.low), rotate(x.high, cos_sin.high)};
 }
-inline std::int32_t store_codes(Lanes shifted, std::int8_t* p) {
+inline __m128i codes_of(Lanes shifted) {
   const __m256i bias = _mm256_set1_epi32(0x4b400000);  // 1.5 · 2^23
   const __m256i low = _mm256_sub_epi32(_mm256_castps_si256(shifted.low), bias);
   const __m256i high = _mm256_sub_epi32(_mm256_castps_si256(shifted.high), bias);
   // Packing works within 128-bit halves: put the 8 pairs of int16 back in order before the last.
   const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
-  _mm_storeu_si128(
-      reinterpret_cast<__m128i*>(p),
-      _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
-  const __m256i eight = _mm256_add_epi32(low, high);
-  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
-  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+  return _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+// Of 16 codes: those of 8 bytes each are summed as unsigned, 128 too much each.
+inline std::int32_t sum_of_codes(__m128i codes) {
+  const __m128i eights = _mm_sad_epu8(_mm_xor_si128(codes, _mm_set1_epi8(static_cast<char>(0x80))),
+                                      _mm_setzero_si128());
+  return _mm_cvtsi128_si32(_mm_add_epi32(eights, _mm_shuffle_epi32(eights, 0x4e))) - 16 * 128;
+}
+inline CodeSums store_codes(Lanes first, Lanes other, std::int8_t* p) {
+  const __m128i low = codes_of(first), high = codes_of(other);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), low);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 16), high);
+  return {sum_of_codes(low), sum_of_codes(high)};
 }
 
 }  // namespace aorta::engine::cpu::avx2

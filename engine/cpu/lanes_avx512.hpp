@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "engine/cpu/kernels.hpp"
+
 namespace aorta::engine::cpu::avx512 {
 
 struct Lanes {
@@ -73,11 +75,18 @@ inline Lanes rotate_pairs(Lanes x, Lanes cos_sin) {
   const __m512 crossed = _mm512_mul_ps(_mm512_permute_ps(x.v, 0xb1), _mm512_movehdup_ps(cos_sin.v));
   return {_mm512_fmaddsub_ps(x.v, _mm512_moveldup_ps(cos_sin.v), crossed)};
 }
-inline std::int32_t store_codes(Lanes shifted, std::int8_t* p) {
-  const __m512i codes =
-      _mm512_sub_epi32(_mm512_castps_si512(shifted.v), _mm512_set1_epi32(0x4b400000));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(codes));
-  return _mm512_reduce_add_epi32(codes);
+inline CodeSums store_codes(Lanes first, Lanes other, std::int8_t* p) {
+  // The low byte of n + 1.5 · 2^23 is n's.
+  const __m128i low = _mm512_cvtepi32_epi8(_mm512_castps_si512(first.v));
+  const __m128i high = _mm512_cvtepi32_epi8(_mm512_castps_si512(other.v));
+  const __m256i codes = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), codes);
+  // Sums of 8 bytes each as if unsigned, 128 too much each; then of two such.
+  const __m256i sign = _mm256_set1_epi8(static_cast<char>(0x80));
+  const __m256i eights = _mm256_sad_epu8(_mm256_xor_si256(codes, sign), _mm256_setzero_si256());
+  const __m256i sums = _mm256_add_epi32(eights, _mm256_shuffle_epi32(eights, 0x4e));
+  return {_mm_cvtsi128_si32(_mm256_castsi256_si128(sums)) - 16 * 128,
+          _mm_cvtsi128_si32(_mm256_extracti128_si256(sums, 1)) - 16 * 128};
 }
 
 }  // namespace aorta::engine::cpu::avx512

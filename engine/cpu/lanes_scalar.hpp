@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "engine/cpu/float16.hpp"
+#include "engine/cpu/kernels.hpp"
 
 namespace aorta::engine::cpu::scalar {
 
@@ -112,14 +113,16 @@ inline Lanes rotate_pairs(const Lanes& x, const Lanes& cos_sin) {
   }
   return r;
 }
-// Stores the integers n of lanes that hold n + 1.5 · 2^23 as int8, and returns their sum.
-inline std::int32_t store_codes(const Lanes& shifted, std::int8_t* p) {
-  std::int32_t total = 0;
+// Stores the integers n of lanes that hold n + 1.5 · 2^23 as int8: 32 codes of a block.
+inline CodeSums store_codes(const Lanes& first, const Lanes& other, std::int8_t* p) {
+  CodeSums sums = {};
   for (int i = 0; i < 16; ++i) {
-    p[i] = static_cast<std::int8_t>(std::bit_cast<std::uint32_t>(shifted.v[i]) & 0xffu);
-    total += p[i];
+    p[i] = static_cast<std::int8_t>(std::bit_cast<std::uint32_t>(first.v[i]) & 0xffu);
+    p[16 + i] = static_cast<std::int8_t>(std::bit_cast<std::uint32_t>(other.v[i]) & 0xffu);
+    sums.low += p[i];
+    sums.high += p[16 + i];
   }
-  return total;
+  return sums;
 }
 
 }  // namespace aorta::engine::cpu::scalar

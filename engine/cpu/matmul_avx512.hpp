@@ -17,7 +17,7 @@ namespace aorta::engine::cpu::avx512 {
       : "+v"(acc)                          \
       : "v"(codes), "m"(*reinterpret_cast<const std::int32_t*>(activations)))
 
-// With few rows the kernel waits for memory, so it asks for what comes this far behind.
+// Weights are asked for this far before they are used.
 inline constexpr std::size_t prefetch_ahead = 2560;
 inline constexpr int few_rows = 4;
 
@@ -25,6 +25,13 @@ inline void prefetch(const std::byte* p, int cache_lines) {
 #pragma GCC unroll 8
   for (int i = 0; i < cache_lines; ++i) {
     _mm_prefetch(reinterpret_cast<const char*>(p) + prefetch_ahead + 64 * i, _MM_HINT_T0);
+  }
+}
+// What a later op reads: not into the nearest cache, where the rows and weights of this one are.
+inline void fetch_ahead(const std::byte* p) {
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < ahead_bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(p) + i, _MM_HINT_T0);
   }
 }
 inline __m512 load_halves(const std::byte* p) {
@@ -185,6 +192,7 @@ inline __attribute__((always_inline)) void add_with_minimum(const std::byte* cod
 // Each format: where its blocks lie, how its dots start, and what a block adds to a sum.
 template <class Codes>
 struct Minimum {
+  static constexpr std::size_t block_bytes = Codes::bytes + scales_bytes;
   const std::byte* codes;
   explicit Minimum(const std::byte* group) : codes(group) {}
   template <int R>
@@ -201,6 +209,7 @@ using Q5_1 = Minimum<Fives>;
 // Symmetric formats store code + 2^Shift, so their dots start at -2^Shift · Σ activations.
 template <class Codes, int Shift>
 struct Symmetric {
+  static constexpr std::size_t block_bytes = Codes::bytes + scales_bytes / 2;
   const std::byte *codes, *scales = nullptr;
   bool second = false;  // of the two blocks that share 64 bytes of scales
   explicit Symmetric(const std::byte* group) : codes(group) {}
@@ -231,6 +240,7 @@ using Q8_0 = Symmetric<Bytes, 7>;
 // Walks the blocks of a K format, whose scales lie before every eighth.
 template <std::size_t CodeBytes>
 struct SuperBlocks {
+  static constexpr std::size_t block_bytes = CodeBytes + super_scales_bytes / super_block;
   const std::byte *halves = nullptr, *scales = nullptr, *codes;
   std::uint32_t index = 0;
   explicit SuperBlocks(const std::byte* group) : codes(group) {}
@@ -304,7 +314,13 @@ void matmul_rows(const std::byte* group, const Panel& panel, float* out, std::si
   for (int r = 0; r < R; ++r) acc[r] = _mm512_setzero_ps();
   Format format(group);
   Rows<R> rows(panel);
-  for (std::uint32_t block = 0; block < panel.blocks; ++block, rows.next()) {
+  const std::byte* ahead = panel.ahead != nullptr ? panel.ahead : group;
+  const std::size_t step = panel.ahead != nullptr ? ahead_bytes : 0;
+  for (std::uint32_t block = 0; block < panel.blocks; ++block, rows.next(), ahead += step) {
+    if constexpr (R > few_rows) {
+      fetch_ahead(ahead);
+      prefetch(group + block * Format::block_bytes, (Format::block_bytes + 63) / 64);
+    }
     format.template block<R>(rows, acc);
   }
 #pragma GCC unroll 16

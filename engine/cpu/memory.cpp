@@ -16,6 +16,8 @@ Result<Memory> Memory::reserve(std::size_t bytes, const char* purpose) {
     return Error{ErrorCode::resource_exhausted,
                  "the system gives no " + std::to_string(bytes >> 20) + " MiB for " + purpose};
   }
+  // Fewer translations to look up; refused where the system has no huge pages, which is no error.
+  madvise(p, bytes, MADV_HUGEPAGE);
   memory.data_ = static_cast<std::byte*>(p);
   memory.size_ = bytes;
   return memory;

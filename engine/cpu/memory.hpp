@@ -23,4 +23,9 @@ class Memory {
   std::size_t size_ = 0;
 };
 
+// Fetches a cache line to write it: else stores wait in turn for the core that read it last.
+inline void fetch_to_write(const void* p) {
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
+}
+
 }  // namespace aorta::engine::cpu

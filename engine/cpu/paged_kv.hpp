@@ -31,6 +31,11 @@ class PagedKv {
     return reinterpret_cast<std::uint16_t*>(memory_.data()) + block * block_elements_ +
            layer * layer_elements_ + kv_head * head_elements_;
   }
+  // All heads of a layer.
+  const std::byte* layer(std::uint32_t block, std::uint32_t layer) const {
+    return reinterpret_cast<const std::byte*>(head(block, layer, 0));
+  }
+  std::size_t layer_bytes() const { return layer_elements_ * sizeof(std::uint16_t); }
   std::span<std::byte> block(std::uint32_t block) const {
     const std::size_t bytes = block_elements_ * sizeof(std::uint16_t);
     return {memory_.data() + block * bytes, bytes};

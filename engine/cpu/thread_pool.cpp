@@ -1,7 +1,9 @@
 #include "engine/cpu/thread_pool.hpp"
 
 #include <immintrin.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "engine/cpu/float_environment.hpp"
@@ -25,7 +27,10 @@ void wait_while(const std::atomic<std::uint32_t>& word, std::uint32_t old) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(std::uint32_t threads) {
+ThreadPool::ThreadPool(std::uint32_t threads) : cpus_(allowed_cpus()) {
+  if (cpus_.size() != threads || threads == 1) cpus_.clear();
+  // Thread 0 has most to do: not on the same CPU in every process.
+  if (!cpus_.empty()) std::rotate(cpus_.begin(), cpus_.begin() + getpid() % threads, cpus_.end());
   for (std::uint32_t i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
@@ -50,6 +55,7 @@ void ThreadPool::run_erased(Call call, const void* job) {
 
 void ThreadPool::work(std::uint32_t thread) {
   const FloatEnvironment environment;
+  const PinnedThread pinned(cpu_of(thread));
   for (std::uint32_t seen = 0;; ++seen) {
     wait_while(started_, seen);
     if (quit_) return;

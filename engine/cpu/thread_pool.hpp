@@ -2,10 +2,16 @@
 // Fork and join over a fixed set of threads; the caller is thread 0. Between jobs a thread spins
 // for about 20 µs, since the next job of a step usually comes sooner, and then sleeps in the
 // kernel, so that an idle engine costs nothing.
+//
+// A pool of as many threads as CPUs that its maker may run on has each on one of its own: under
+// load the kernel would put two of them on one CPU, where both wait for the other. A smaller pool
+// can't know which CPUs others leave free, so the kernel chooses.
 #include <atomic>
 #include <cstdint>
 #include <thread>
 #include <vector>
+
+#include "engine/cpu/affinity.hpp"
 
 namespace aorta::engine::cpu {
 
@@ -17,6 +23,9 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(workers_.size()) + 1; }
+
+  // Keeps the caller on thread 0's CPU for a while: for a step, not for each of its jobs.
+  [[nodiscard]] PinnedThread pin_caller() const { return PinnedThread(cpu_of(0)); }
 
   // Calls job(thread) once for each thread 0..size-1, at the same time, and returns when all have
   // returned. Only one caller at a time; a job does not call run().
@@ -32,7 +41,9 @@ class ThreadPool {
 
   void run_erased(Call call, const void* job);
   void work(std::uint32_t thread);
+  int cpu_of(std::uint32_t thread) const { return cpus_.empty() ? -1 : cpus_[thread]; }
 
+  std::vector<int> cpus_;  // by thread; empty: the kernel chooses
   std::vector<std::thread> workers_;
   Call call_ = nullptr;
   const void* job_ = nullptr;

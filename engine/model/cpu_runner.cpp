@@ -34,6 +34,7 @@ class CpuRunner final : public Runner {
 
   void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
     const auto begin = std::chrono::steady_clock::now();
+    const cpu::PinnedThread pinned = pool_->pin_caller();
     compute(rows, chosen);
     const auto took = std::chrono::steady_clock::now() - begin;
     last_run_us_ = static_cast<std::uint32_t>(

@@ -15,9 +15,11 @@ struct Case {
   std::uint32_t before, count;  // positions already there, and those of this step
 };
 const Case cases[] = {
-    {{1, 1, 16}, 0, 1},   {{6, 2, 32}, 0, 20},   {{9, 3, 64}, 250, 11}, {{9, 3, 64}, 300, 1},
-    {{8, 1, 48}, 255, 3}, {{4, 4, 128}, 512, 1}, {{16, 1, 16}, 40, 2},  {{2, 2, 256}, 17, 5},
-    {{9, 3, 64}, 14, 8},  // rows that end in different blocks share a pass
+    {{1, 1, 16}, 0, 1},    {{6, 2, 32}, 0, 20},   {{9, 3, 64}, 250, 11}, {{9, 3, 64}, 300, 1},
+    {{8, 1, 48}, 255, 3},  {{4, 4, 128}, 512, 1}, {{16, 1, 16}, 40, 2},  {{2, 2, 256}, 17, 5},
+    {{9, 3, 64}, 14, 8},    // rows that end in different blocks share a pass
+    {{2, 1, 64}, 1900, 1},  // threads share the tiles of a head,
+    {{4, 2, 32}, 1020, 6},  // the last of which its earlier rows do not see
 };
 
 class Sequence {
@@ -109,7 +111,10 @@ TEST_P(AttentionOp, EveryShape) {
     Sequence sequence(c, number);
     const auto out = sequence.run(GetParam(), 1, false);
     EXPECT_EQ(bits_of(out), bits_of(sequence.run("scalar", 1, false))) << "case " << number;
-    EXPECT_EQ(bits_of(out), bits_of(sequence.run(GetParam(), 2, true))) << "case " << number;
+    for (const std::uint32_t threads : {2u, 3u, 5u}) {
+      EXPECT_EQ(bits_of(out), bits_of(sequence.run(GetParam(), threads, true)))
+          << "case " << number << ", " << threads << " threads";
+    }
     for (std::uint32_t row = 0; row < c.count; ++row) {
       for (std::uint32_t i = 0; i < sequence.q_width(); ++i) {
         const double exact = sequence.exact(row, i / c.shape.head_size, i % c.shape.head_size);

@@ -92,9 +92,15 @@ TEST_P(Elementwise, Quantise) {
               negative_halves.data()};
     }
   } out, expected;
-  kernels_->quantise(x.data(), columns, out.panel(), 0, 2);
-  kernels_->quantise(x.data(), columns, out.panel(), 2, blocks);
-  scalar().quantise(x.data(), columns, expected.panel(), 0, blocks);
+  // In four parts: cells are independent of each other.
+  const auto part = [&](std::uint32_t row, std::uint32_t end_row, std::uint32_t block,
+                        std::uint32_t end_block) {
+    kernels_->quantise(x.data() + row * columns + block * quantum, columns, out.panel(),
+                       {row, end_row, block, end_block});
+  };
+  part(0, 1, 0, 2), part(1, rows, 0, 2);
+  part(0, 2, 2, blocks), part(2, rows, 2, blocks);
+  scalar().quantise(x.data(), columns, expected.panel(), {0, rows, 0, blocks});
   EXPECT_EQ(out.codes, expected.codes);
   EXPECT_EQ(bits_of(out.scale), bits_of(expected.scale));
   EXPECT_EQ(bits_of(out.scaled_sum), bits_of(expected.scaled_sum));
