@@ -112,16 +112,21 @@ void decode(const Options& options) {
   const std::uint32_t steps = options.numbers[2];
   BatchLimits limits;
   limits.slots = rows;
-  limits.prefix_cache = false;
   limits.draft_tokens = 0;  // a token a row and step
   limits.step_tokens = 256;
   limits.blocks = rows * ((context + steps + 64) / 16 + 2);
   auto stepper = open(options, limits);
-  for (std::uint32_t i = 0; i < rows; ++i) {
-    if (auto started = stepper->start(sequence(i, context, steps + 32)); !started) {
-      fail(started.error().message);
+  const auto start_all = [&](std::uint32_t max_tokens) {
+    for (std::uint32_t i = 0; i < rows; ++i) {
+      if (auto started = stepper->start(sequence(i, context, max_tokens)); !started) {
+        fail(started.error().message);
+      }
     }
-  }
+  };
+  // Their prompts are computed by now, so that all decode from their context on.
+  start_all(1);
+  while (!stepper->idle()) stepper->step();
+  start_all(steps + 32);
   std::vector<double> step_s;
   while (step_s.size() < steps) {
     const double begin = seconds();
