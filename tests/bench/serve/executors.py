@@ -3,7 +3,8 @@
 
   executors.py [--executors 4] [--rounds 2] [--grow 100000] [--out FILE]
 
-  speed   output tokens/s of 32 clients by 1 executor and by several, each with --threads threads, on the same cores
+  speed   output tokens/s of 32 clients by 1 executor and by several, each with --threads threads, on the same cores;
+          and of one executor with as many clients as each of several has: larger batches are faster by themselves
   memory  RSS and PSS of one executor and of several: PSS divides pages that processes share, as they do the weights
   kv      bytes of KV that a token takes
   growth  RSS of each service before and after many requests, with the fake engine
@@ -53,15 +54,15 @@ def memory_of(mesh, service=None):
             if p["pid"] and service in (None, p["service"])}
 
 
-def load(mesh, options, seed, tokens=OUT_TOKENS, words=PROMPT_WORDS, requests=None):
+def load(mesh, options, seed, clients, tokens=OUT_TOKENS, words=PROMPT_WORDS, requests=None):
     requests = requests or options.requests
     plans = [[closed_loop.request_bytes(
         closed_loop.prompt(seed + client * requests + number, words), tokens, {})
-        for number in range(requests)] for client in range(options.clients)]
+        for number in range(requests)] for client in range(clients)]
     return closed_loop.run(mesh.base, plans, tokens)
 
 
-def one_speed(options, executors, seed):
+def one_speed(options, executors, clients, seed):
     """One mesh: its rate, and the memory of its executors before and after the work."""
     sets = {**served.engine_settings(options.threads, hits=False),
             "cache.folder": figures.PACKS,
@@ -70,14 +71,14 @@ def one_speed(options, executors, seed):
         before = memory_of(mesh, "executor")
         pids = [mesh.process.pid, *(p["pid"] for p in mesh.processes() if p["pid"])]
         with figures.quiet(options.lock), figures.Others(pids) as others:
-            result = load(mesh, options, seed)
-        return {"executors": executors, **result, "others": others.share, "idle": before,
+            result = load(mesh, options, seed, clients)
+        return {"executors": executors, "clients": clients, **result, "others": others.share, "idle": before,
                 "worked": memory_of(mesh, "executor")}
 
 
 def sums(turns, executors, when):
     """Bytes of all executors together, of one turn."""
-    turn = next(t for t in turns if t["executors"] == executors)
+    turn = max((t for t in turns if t["executors"] == executors), key=lambda t: t["clients"])
     return {kind: sum(each[kind] for each in turn[when].values()) for kind in ("rss", "pss")}
 
 
@@ -90,7 +91,7 @@ def growth(options):
     with meshes.Mesh(executors=1, model="fake") as mesh:
         done = 0
         for part in [per_client] * 5:
-            load(mesh, options, done + 1, FAKE_TOKENS, 8, part)
+            load(mesh, options, done + 1, options.clients, FAKE_TOKENS, 8, part)
             done += part * options.clients
             points.append({"requests": done, "services": {
                 name: each["rss"] for name, each in memory_of(mesh).items()}})
@@ -99,10 +100,13 @@ def growth(options):
 
 
 def report(result, options):
-    one, many = (result["speed"][key] for key in ("1", str(options.executors)))
+    one, many, alike = (result["speed"][key] for key in ("1", str(options.executors), "alike"))
+    each = options.clients // options.executors
     said = ["", figures.table(["", "1 executor", f"{options.executors} executors"], [
         [f"output tokens/s, {options.clients} clients", figures.show(one), figures.show(many)],
         ["of one executor's", "", f'{result["share"]["median"]:.0%}'],
+        [f"output tokens/s, {each} clients", figures.show(alike), ""],
+        [f"of one executor's with {each} clients", "", f'{result["share_alike"]["median"]:.0%}'],
         *([f"{kind.upper()} of executors, {when}, MB",
            *(f'{result["memory"][key][when][kind] / 1e6:,.0f}' for key in result["memory"])]
           for kind in ("rss", "pss") for when in ("idle", "worked"))]), "",
@@ -117,19 +121,22 @@ def main():
     options = parse_arguments()
     versions = {"aorta": figures.version_of(meshes.BINARY, "--version")}
     machine = figures.machine()
-    counts = (1, options.executors)
-    turns = []
+    cases = {"1": (1, options.clients), str(options.executors): (options.executors, options.clients),
+             "alike": (1, options.clients // options.executors)}
+    turns, rates = [], {case: [] for case in cases}
     for number in range(options.rounds):
-        for executors in counts if number % 2 == 0 else counts[::-1]:
-            turns.append(one_speed(options, executors, seed=1 + len(turns) * 1000))
+        for case in list(cases)[::1 if number % 2 == 0 else -1]:
+            turns.append(one_speed(options, *cases[case], seed=1 + len(turns) * 1000))
+            rates[case].append(turns[-1]["tokens_per_s"])
             print({k: v for k, v in turns[-1].items() if k not in ("idle", "worked")}, flush=True)
-    rates = {n: [t["tokens_per_s"] for t in turns if t["executors"] == n] for n in counts}
+    many = rates[str(options.executors)]
     result = {"kind": "executors", "machine": machine, "versions": versions,
               "threads": options.threads,
-              "speed": {str(n): figures.spread(rates[n]) for n in counts},
-              "share": figures.spread([b / a for a, b in zip(*rates.values())]),
+              "speed": {case: figures.spread(rate) for case, rate in rates.items()},
+              "share": figures.spread([b / a for a, b in zip(rates["1"], many)]),
+              "share_alike": figures.spread([b / a for a, b in zip(rates["alike"], many)]),
               "memory": {str(n): {when: sums(turns, n, when) for when in ("idle", "worked")}
-                         for n in counts},
+                         for n in (1, options.executors)},
               "kv_bytes": dataclasses.asdict(gguf_facts.read(options.model))["kv_bytes"],
               "growth": growth(options) if options.grow else [], "turns": turns}
     figures.save(options.out, result, figures.head(machine, versions) + report(result, options))
