@@ -186,10 +186,15 @@ def test_reasoning_across_the_cut(thinking_mesh, cut):
 
 
 # ── Deaths at a bad moment ───────────────────────────────────────────────────────────────────────
+# Answers that still run when a client, which may be late, acts on their beginning.
+LONG = {variant: {**fields(variant), "max_tokens": 4 * TOKENS}
+        for variant in ("temperature", "logprobs", "UTF-8")}
+
+
 @pytest.mark.parametrize("cut", CUTS)
 def test_three_deaths_in_a_row(demo_mesh, cut):
     """Each time of the executor that has taken the answer over, at every twelfth token."""
-    asked = {"temperature": {**fields("temperature"), "max_tokens": 2 * TOKENS}}
+    asked = {"temperature": LONG["temperature"]}
     undisturbed = ask_all(demo_mesh, asked)["temperature"]
     killed = []
 
@@ -210,23 +215,27 @@ def test_three_deaths_in_a_row(demo_mesh, cut):
     demo_mesh.assert_empty()
 
 
+@pytest.fixture(scope="module")
+def undisturbed_long(demo_mesh):
+    return {variant: seen(stream) for variant, stream in ask_all(demo_mesh, LONG).items()}
+
+
 @pytest.mark.parametrize("cut", CUTS)
-def test_death_during_drain(demo_mesh, undisturbed, cut):
+def test_death_during_drain(demo_mesh, undisturbed_long, cut):
     """The executor has been told to leave, and dies before it has finished what it runs."""
-    asked = {variant: fields(variant) for variant in ("temperature", "logprobs", "UTF-8")}
     killer, leaving = Killer(demo_mesh), []
 
     def drain(request):
         leaving.append(killer.before[demo_mesh.executor_of(request)])
         os.kill(leaving[0]["pid"], signal.SIGTERM)
 
-    streams = ask_all(demo_mesh, asked, [
+    streams = ask_all(demo_mesh, LONG, [
         (cut, drain), (cut + 4, lambda _: os.kill(leaving[0]["pid"], signal.SIGKILL))])
     cuts = {variant: first_indices(demo_mesh, stream) for variant, stream in streams.items()}
     print(f"cut at {({variant: indices[1:] for variant, indices in cuts.items()})}")
     assert len(cuts["temperature"]) > 1, "it had left before it could be killed"
     for variant, stream in streams.items():
-        assert seen(stream) == undisturbed[variant], variant
+        assert seen(stream) == undisturbed_long[variant], variant
     demo_mesh.wait_reborn(leaving[0])
     demo_mesh.wait_ready("executors")
     demo_mesh.assert_empty()
