@@ -3,7 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <limits>
+
+#include "engine/batch/sequence_check.hpp"
 
 namespace aorta::engine {
 namespace {
@@ -11,21 +12,6 @@ namespace {
 std::uint32_t blocks_for(std::uint32_t positions) {
   return (positions + block_tokens - 1) / block_tokens;
 }
-
-// A step with prefill may last so many times what it would if all in it decoded.
-constexpr double longer_by_prefill = 1.7;
-
-// The same where it is of prompts that a step or a few will have done: who waits for a first token
-// waits for all of these steps, who waits for the next one seldom for more than one of them.
-constexpr double longer_by_brief_prefill = 3;
-
-// Before it is known what fetching and computing cost: most machines compute a block in a hundred
-// times as long as they copy one, and this many copies keep a step's tokens on time.
-constexpr std::uint32_t unmeasured_fetches = 32;
-constexpr double unmeasured_block_us = 1000;
-
-constexpr double any_time = std::numeric_limits<double>::infinity();
-constexpr std::uint32_t no_block = std::numeric_limits<std::uint32_t>::max();
 
 bool contains(const std::vector<TokenId>& ids, TokenId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
@@ -36,8 +22,6 @@ KvOptions with(const BatchLimits& limits, KvOptions kv) {
   kv.prefix_cache = limits.prefix_cache;
   return kv;
 }
-
-Error invalid(std::string message) { return {ErrorCode::invalid_argument, std::move(message)}; }
 
 }  // namespace
 
@@ -50,8 +34,7 @@ Batcher::Batcher(const EngineInfo& info, const BatchLimits& limits, KvOptions kv
     : info_(info),
       limits_(limits),
       kv_(with(limits, std::move(kv))),
-      decode_costs_(std::max(limits.step_tokens, 1u)),
-      mixed_costs_(std::max(limits.step_tokens, 1u), StepCosts::Beyond::in_proportion) {
+      time_(std::max(limits.step_tokens, 1u), info.context_tokens) {
   AORTA_CHECK(info.context_tokens == context_within(info.context_tokens, limits.blocks),
               "the context is larger than the pool of KV blocks");
   AORTA_CHECK(limits.slots > 0 && limits.step_tokens > 0, "a batcher without room for anyone");
@@ -65,39 +48,8 @@ Batcher::Batcher(const EngineInfo& info, const BatchLimits& limits, KvOptions kv
   guesses_.reserve(limits_.draft_tokens);
 }
 
-Result<void> Batcher::check(const Sequence& sequence) const {
-  const std::size_t length = sequence.ids.size();
-  if (sequence.prompt_tokens == 0) return invalid("the prompt is empty: give at least one token");
-  if (sequence.prompt_tokens > length) {
-    return invalid(
-        fmt::format("prompt_tokens is {}, but only {} ids came", sequence.prompt_tokens, length));
-  }
-  if (sequence.max_tokens <= length - sequence.prompt_tokens) {
-    return invalid(
-        fmt::format("max_tokens is {} and {} tokens are generated: nothing is left to do",
-                    sequence.max_tokens, length - sequence.prompt_tokens));
-  }
-  if (length >= info_.context_tokens) {
-    return invalid(
-        fmt::format("{} tokens leave no room for an answer in a context of {}: shorten "
-                    "the prompt",
-                    length, info_.context_tokens));
-  }
-  if (sequence.top_logprobs.value_or(0) > max_top_logprobs) {
-    return invalid(fmt::format("top_logprobs is {}: at most {} can be given",
-                               *sequence.top_logprobs, max_top_logprobs));
-  }
-  for (const TokenId id : sequence.ids) {
-    if (id < 0 || static_cast<std::uint32_t>(id) >= info_.vocabulary) {
-      return invalid(
-          fmt::format("token id {} is outside the vocabulary of {}", id, info_.vocabulary));
-    }
-  }
-  return {};
-}
-
 Result<void> Batcher::start(Sequence sequence) {
-  if (auto checked = check(sequence); !checked) return checked;
+  if (auto checked = check_sequence(sequence, info_); !checked) return checked;
   for (const Active& active : sequences_) {
     if (active.sequence.key == sequence.key) {
       return Error{ErrorCode::conflict,
@@ -150,7 +102,7 @@ std::span<const RunnerRow> Batcher::plan() {
   planned_.clear();
   begun_.clear();
   admit();
-  allow_time();
+  begin_time();
   find_kv();
   divide_budget();
   take_blocks();
@@ -192,53 +144,18 @@ void Batcher::admit() {
   }
 }
 
-// While nobody waits for a next token, what a full step of a prompt's beginning takes: further on a
-// chunk costs more, and somebody may come who waits for a first one.
-void Batcher::allow_time() {
-  decodes_ = {};
-  std::uint32_t prefilling = 0;
+void Batcher::begin_time() {
+  StepWork decodes;
   for (std::size_t i = 0; i < admitted_; ++i) {
-    if (sequences_[i].decoding) {
-      decodes_.add(sequences_[i].computed, 1);
-    } else {
-      ++prefilling;
-    }
+    if (!sequences_[i].decoding) continue;
+    decodes.add(sequences_[i].computed, 1);
   }
-  longest_us_ = longest_with_brief_us_ = spare_us_ = any_time;
-  if (decodes_.positions == 0 && mixed_costs_.known()) {
-    StepWork full;
-    full.add(0, limits_.step_tokens);
-    longest_us_ = longest_with_brief_us_ = spare_us_ = mixed_costs_.of(full);
-  } else if (decodes_.positions > 0 && (decode_costs_.known() || mixed_costs_.known())) {
-    const StepCosts& costs = decode_costs_.known() ? decode_costs_ : mixed_costs_;
-    StepWork all = decodes_;
-    all.positions += prefilling;
-    longest_us_ = longer_by_prefill * costs.of(all);
-    longest_with_brief_us_ = longer_by_brief_prefill * costs.of(all);
-    spare_us_ = longest_us_ - costs.of(decodes_);
-  }
-}
-
-// The first of a sequence's blocks that is copied in less time than it is computed, in full steps:
-// attention makes later ones dearer.
-std::uint32_t Batcher::copied_from() const {
-  if (!load_cost_.known()) return 0;
-  if (!mixed_costs_.known()) return load_cost_.us() < unmeasured_block_us ? 0 : no_block;
-  const StepWork full{limits_.step_tokens, 0};
-  const double first_us = mixed_costs_.of(full) * block_tokens / limits_.step_tokens;
-  if (load_cost_.us() < first_us) return 0;
-  const double dearer_us = mixed_costs_.of_attention() * block_tokens * block_tokens;
-  const double block = dearer_us > 0 ? (load_cost_.us() - first_us) / dearer_us : any_time;
-  return block < info_.context_tokens ? static_cast<std::uint32_t>(block) + 1 : no_block;
+  time_.begin(decodes, static_cast<std::uint32_t>(admitted_) - decodes.positions);
 }
 
 // Goes on past what is computed with blocks that are there by now, here or in the store.
 void Batcher::find_kv() {
-  const std::uint32_t from = copied_from();
-  kv_.copy_from(from);
-  if (from > 0) load_cost_.fade();
-  std::uint32_t fetched = 0;
-  fetched_us_ = 0;
+  kv_.copy_from(time_.copied_from());
   for (std::size_t i = 0; i < admitted_; ++i) {
     Active& active = sequences_[i];
     active.fetching = false;
@@ -246,24 +163,16 @@ void Batcher::find_kv() {
     const std::uint32_t most = active.most_cached();
     while (!active.fetching) {
       if (kv_.take_shared(active.kv, most)) continue;
-      if (!may_fetch_one_more(fetched)) {
+      if (!time_.may_load_one_more()) {
         active.fetching = kv_.may_fetch(active.kv, most);
         break;
       }
       if (!kv_.fetch(active.kv, most)) break;
-      ++fetched;
-      load_cost_.measured(kv_.last_load_us());
-      fetched_us_ += kv_.last_load_us();
-      kv_.copy_from(copied_from());
+      time_.loaded(kv_.last_load_us());
+      kv_.copy_from(time_.copied_from());
     }
     active.computed = active.kv.shared * block_tokens;
   }
-}
-
-// One at least, so that whoever waits for its blocks gets on; more as far as the step has time.
-bool Batcher::may_fetch_one_more(std::uint32_t fetched) const {
-  if (!load_cost_.known() || spare_us_ == any_time) return fetched < unmeasured_fetches;
-  return fetched == 0 || fetched_us_ + load_cost_.us() <= spare_us_;
 }
 
 // The same block is next for both: whoever comes later waits for it instead of computing it too.
@@ -293,34 +202,11 @@ void Batcher::divide_budget() {
                        .brief = active.brief});
     sharing_.push_back(i);
   }
-  divide_prefill(shares_, prefill_room());
+  divide_prefill(shares_, time_.prefill_room(oldest_first_));
   for (std::size_t share = 0; share < shares_.size(); ++share) {
     sequences_[sharing_[share]].take = shares_[share].take;
   }
   oldest_first_ = shares_.empty() || shares_.front().take == 0;
-}
-
-PrefillRoom Batcher::prefill_room() const {
-  PrefillRoom room;
-  room.positions = limits_.step_tokens - decodes_.positions;
-  room.beside = decodes_;
-  room.oldest_first = oldest_first_;
-  if (longest_us_ == any_time) return room;
-  if (mixed_costs_.known()) {
-    room.costs = &mixed_costs_;
-    room.longest_us = longest_us_ - fetched_us_;
-    room.longest_with_brief_us = longest_with_brief_us_ - fetched_us_;
-    // Prefill beside answers leaves the store a block or so to copy, which the next token waits
-    // for.
-    if (decodes_.positions > 0) {
-      room.longest_us -= save_cost_.us();
-      room.longest_with_brief_us -= save_cost_.us();
-    }
-  } else {  // so many times as many positions take no longer than so many times as long
-    const double more = (longer_by_prefill - 1) * decodes_.positions;
-    room.positions = std::min(room.positions, std::max(1u, static_cast<std::uint32_t>(more)));
-  }
-  return room;
 }
 
 // Oldest first, so that whoever must give blocks up has none of this step's yet.
@@ -358,7 +244,7 @@ void Batcher::guess() {
     mixed_ = mixed_ || !active.decoding;
   }
   if (limits_.draft_tokens == 0) return;
-  DraftBudget budget(mixed_ ? mixed_costs_ : decode_costs_, work_, tokens, limits_.step_tokens);
+  DraftBudget budget(time_.costs(mixed_), work_, tokens, limits_.step_tokens);
   for (std::size_t i = 0; i < admitted_; ++i) {
     Active& active = sequences_[i];
     if (!active.decoding) continue;
@@ -401,9 +287,7 @@ RunnerRow Batcher::row_of(const Active& active) const {
   return row;
 }
 
-void Batcher::ran_for(std::uint32_t us) {
-  (mixed_ ? mixed_costs_ : decode_costs_).measured(work_, us);
-}
+void Batcher::ran_for(std::uint32_t us) { time_.measured(mixed_, work_, us); }
 
 void Batcher::apply(std::span<Choice> chosen, StepReport& report) {
   report.clear();
@@ -423,7 +307,7 @@ void Batcher::apply(std::span<Choice> chosen, StepReport& report) {
   }
   // What a step fills and one more: the store keeps up, and costs no step much.
   if (kv_.save_some(1 + work_.positions / block_tokens) > 0) {
-    save_cost_.measured(kv_.last_save_us());
+    time_.saved(kv_.last_save_us());
   }
 }
 

@@ -8,10 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "engine/batch/copy_cost.hpp"
 #include "engine/batch/draft.hpp"
 #include "engine/batch/prefill_share.hpp"
-#include "engine/batch/step_costs.hpp"
+#include "engine/batch/step_time.hpp"
 #include "engine/engine.hpp"
 #include "engine/kv/kv_cache.hpp"
 
@@ -64,15 +63,11 @@ class Batcher {
     std::uint32_t most_cached() const { return (length() - 1) / block_tokens; }
   };
 
-  Result<void> check(const Sequence& sequence) const;
   void admit();
-  void allow_time();
-  std::uint32_t copied_from() const;
+  void begin_time();
   void find_kv();
-  bool may_fetch_one_more(std::uint32_t fetched) const;
   bool follows(const Active& active, const Active& leader) const;
   void divide_budget();
-  PrefillRoom prefill_room() const;
   void take_blocks();
   void send_back_youngest();
   void guess();
@@ -84,10 +79,7 @@ class Batcher {
   EngineInfo info_;
   BatchLimits limits_;
   KvCache kv_;
-  StepCosts decode_costs_;         // of steps in which nobody's prompt is computed
-  StepCosts mixed_costs_;          // of the others, whose positions need no head
-  CopyCost load_cost_;             // of a block out of the store
-  CopyCost save_cost_;             // and into it
+  StepTime time_;
   std::vector<Active> sequences_;  // in start order
   std::size_t admitted_ = 0;       // how many of them, from the front, may hold blocks
   bool oldest_first_ = true;       // the oldest prompt had nothing of the last step
@@ -100,13 +92,8 @@ class Batcher {
   std::vector<Begun> begun_;
   std::vector<TokenId> guesses_;  // of the sequence that is applied
   std::uint32_t preempted_ = 0;
-  StepWork decodes_;                  // of those that decode, a position each
-  double longest_us_ = 0;             // it may take so long, as far as prefill decides,
-  double longest_with_brief_us_ = 0;  // and so long where that is of brief prompts,
-  double spare_us_ = 0;               // so much of it for what is not decoding,
-  double fetched_us_ = 0;             // and fetching took so long
-  StepWork work_;                     // all of it
-  bool mixed_ = false;                // some prompt is computed
+  StepWork work_;       // all of it
+  bool mixed_ = false;  // some prompt is computed
 };
 
 }  // namespace aorta::engine
