@@ -6,28 +6,18 @@
 #include "tests/engine/batch/batch_helpers.hpp"
 #include "tests/engine/batch/checked_runner.hpp"
 #include "tests/engine/batch/memory_store.hpp"
+#include "tests/engine/batch/timed_runner.hpp"
 
 namespace aorta::engine {
 namespace {
 
-// Computes a block in about 5 ms, and one more for each 1,000 positions before it.
-class TimedRunner final : public Runner {
- public:
-  explicit TimedRunner(const BatchLimits& limits) : inner_(FakeOptions{}, limits) {}
-  const EngineInfo& info() const override { return inner_.info(); }
-  void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
-    double us = 1000;
-    for (const RunnerRow& row : rows) us += row.count * (300 + 0.06 * (row.first + row.count / 2));
-    last_us_ = static_cast<std::uint32_t>(us);
-    inner_.run(rows, chosen);
-  }
-  std::uint32_t last_run_us() const override { return last_us_; }
-  std::span<std::byte> kv_block(std::uint32_t block) override { return inner_.kv_block(block); }
-
- private:
-  CheckedRunner inner_;
-  std::uint32_t last_us_ = 0;
-};
+// Of a machine that computes a block in about 5 ms, and one more for each 1,000 positions before
+// it.
+double cost(std::span<const RunnerRow> rows) {
+  double us = 1000;
+  for (const RunnerRow& row : rows) us += row.count * (300 + 0.06 * (row.first + row.count / 2));
+  return us;
+}
 
 struct Outcome {
   Answers answers;
@@ -60,7 +50,9 @@ class CopyOrCompute : public testing::Test {
     return outcome;
   }
   std::unique_ptr<Stepper> open() {
-    return make_stepper(std::make_unique<TimedRunner>(limits_), limits_, store_);
+    return make_stepper(std::make_unique<TimedRunner>(
+                            std::make_unique<CheckedRunner>(FakeOptions{}, limits_), cost),
+                        limits_, store_);
   }
 
   BatchLimits limits_;

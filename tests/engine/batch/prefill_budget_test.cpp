@@ -6,37 +6,26 @@
 
 #include "tests/engine/batch/batch_helpers.hpp"
 #include "tests/engine/batch/memory_store.hpp"
+#include "tests/engine/batch/timed_runner.hpp"
 
 namespace aorta::engine {
 namespace {
 
 // A machine that reads its weights in 4 ms, computes a position in 0.3 ms, and attends to a
 // thousand positions in 0.2 ms.
-class TimedRunner final : public Runner {
- public:
-  explicit TimedRunner(std::uint32_t* last_us) : last_us_(last_us) {}
-  const EngineInfo& info() const override { return inner_->info(); }
-  void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
+std::unique_ptr<Runner> even_runner(std::uint32_t* last_us) {
+  const auto cost = [](std::span<const RunnerRow> rows) {
     double us = 4000;
     for (const RunnerRow& row : rows) us += row.count * (300 + 0.2 * (row.first + row.count));
-    *last_us_ = static_cast<std::uint32_t>(us);
-    inner_->run(rows, chosen);
-  }
-  std::uint32_t last_run_us() const override { return *last_us_; }
-  std::span<std::byte> kv_block(std::uint32_t block) override { return inner_->kv_block(block); }
-
- private:
-  std::unique_ptr<Runner> inner_ = make_fake_runner({});
-  std::uint32_t* last_us_;
-};
+    return us;
+  };
+  return std::make_unique<TimedRunner>(make_fake_runner({}), cost, last_us);
+}
 
 // One that reads the KV of a row once for all its positions, as far as that takes longer than
 // multiplying, computes less well when there are few rows, and is not always equally fast.
-class UnevenRunner final : public Runner {
- public:
-  explicit UnevenRunner(std::uint32_t* last_us) : last_us_(last_us) {}
-  const EngineInfo& info() const override { return inner_->info(); }
-  void run(std::span<const RunnerRow> rows, std::span<Choice> chosen) override {
+std::unique_ptr<Runner> uneven_runner(std::uint32_t* last_us) {
+  const auto cost = [runs = 0u](std::span<const RunnerRow> rows) mutable {
     double us = 3500, positions = 0;
     for (const RunnerRow& row : rows) {
       const double context = row.first + row.count;
@@ -44,23 +33,15 @@ class UnevenRunner final : public Runner {
       us += std::max(0.9 * context, 0.45 * context * row.count);
     }
     us += 300 * positions + 100 * std::min(positions, 16.0);
-    us *= 0.97 + 0.01 * (++runs_ * 7919 % 7);
-    *last_us_ = static_cast<std::uint32_t>(us);
-    inner_->run(rows, chosen);
-  }
-  std::uint32_t last_run_us() const override { return *last_us_; }
-  std::span<std::byte> kv_block(std::uint32_t block) override { return inner_->kv_block(block); }
-
- private:
-  std::unique_ptr<Runner> inner_ = make_fake_runner({});
-  std::uint32_t* last_us_;
-  std::uint32_t runs_ = 0;
-};
+    return us * (0.97 + 0.01 * (++runs * 7919 % 7));
+  };
+  return std::make_unique<TimedRunner>(make_fake_runner({}), cost, last_us);
+}
 
 struct Engine {
   std::uint32_t last_us = 0;
-  std::unique_ptr<Stepper> stepper = make_stepper(std::make_unique<TimedRunner>(&last_us),
-                                                  {.step_tokens = 256, .draft_tokens = 0});
+  std::unique_ptr<Stepper> stepper =
+      make_stepper(even_runner(&last_us), {.step_tokens = 256, .draft_tokens = 0});
 };
 
 // Answers that decode on such a machine, and begin again when they end.
@@ -112,8 +93,8 @@ class Beside {
   const std::uint32_t prompt_;
   const std::shared_ptr<MemoryStore> store_;
   std::uint32_t last_us_ = 0;
-  std::unique_ptr<Stepper> stepper_ = make_stepper(std::make_unique<UnevenRunner>(&last_us_),
-                                                   {.slots = 16, .draft_tokens = 0}, store_);
+  std::unique_ptr<Stepper> stepper_ =
+      make_stepper(uneven_runner(&last_us_), {.slots = 16, .draft_tokens = 0}, store_);
   StepReport report_;
   std::uint64_t begun_ = 0;
   double us_ = 0;
@@ -167,7 +148,7 @@ TEST(PrefillBudget, WhoAsksShortlyWaitsForAFewStepsAndNotForTheAnswersOfOthers) 
   constexpr std::uint64_t clients = 32, requests = 6 * clients;
   constexpr std::uint32_t answer = 128;
   std::uint32_t last_us = 0;
-  const auto stepper = make_stepper(std::make_unique<UnevenRunner>(&last_us),
+  const auto stepper = make_stepper(uneven_runner(&last_us),
                                     {.slots = clients, .prefix_cache = false, .draft_tokens = 0});
   double us = 0;
   std::uint64_t asked = 0;
