@@ -77,6 +77,8 @@ class Backend {
   // How a buffer holds rows: as floats, or as products with quantised weights read them (int8 per
   // 32), which then need not wait for each other's threads. No op but a product reads the latter.
   enum class Form { floats, quantised };
+  // In which of them a product with this weight reads what an op leaves in pieces of `columns`.
+  virtual Form form_for(const Weight& weight, std::uint32_t columns) const = 0;
   // What products read: x [rows][columns], RMS-normed first where `norm` [columns] is given. It is
   // normed and quantised (to int8 per 32, for quantised weights) once for all products of a call.
   struct Input {

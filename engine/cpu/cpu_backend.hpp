@@ -33,6 +33,7 @@ class CpuBackend final : public Backend {
               float* out) override;
   void rms_norm(const float* x, const float* weight, std::uint32_t rows, std::uint32_t width,
                 float epsilon, float* out) override;
+  Form form_for(const Weight& weight, std::uint32_t columns) const override;
   void matmul(const Input& input, std::span<const Product> products) override;
   void gated_matmul(const Input& input, const Weight& gate, const Weight& up, float* out,
                     Form form) override;

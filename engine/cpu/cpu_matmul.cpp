@@ -148,6 +148,10 @@ class CpuBackend::Tiles {
   const FloatMatmul float_;
 };
 
+Backend::Form CpuBackend::form_for(const Weight& weight, std::uint32_t columns) const {
+  return is_quantised(weight) && columns % quantum == 0 ? Form::quantised : Form::floats;
+}
+
 void CpuBackend::grow(Memory& memory, std::size_t bytes) {
   if (memory.size() >= bytes) return;
   auto larger = Memory::reserve(bytes, "a step's activations");

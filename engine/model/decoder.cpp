@@ -18,13 +18,6 @@ Result<void> take(Result<const float*> from, const float*& to) {
   return {};
 }
 
-// How a product with this weight reads what another op leaves in pieces of `columns`.
-Backend::Form form_for(const Weight& weight, std::uint32_t columns) {
-  const bool floats = weight.type == WeightType::f32 || weight.type == WeightType::f16 ||
-                      weight.type == WeightType::bf16;
-  return floats || columns % 32 != 0 ? Backend::Form::floats : Backend::Form::quantised;
-}
-
 bool plausible(const DecoderConfig& c) {
   return c.layers > 0 && c.hidden > 0 && c.feed_forward > 0 && c.heads > 0 && c.kv_heads > 0 &&
          c.heads % c.kv_heads == 0 && c.head_size > 0 && c.head_size % 16 == 0 &&
@@ -154,7 +147,7 @@ void Decoder::attend(std::uint32_t index, std::uint32_t rows, std::span<const Ro
   }
   backend_->rope_and_store(index, cos_sin_, spans, b.q, b.k, b.v);
   const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_size));
-  const Backend::Form form = form_for(layer.attention_output, config_.head_size);
+  const Backend::Form form = backend_->form_for(layer.attention_output, config_.head_size);
   backend_->attention(index, scale, spans, b.q, b.attended, form);
   if (index + 1 < config_.layers) backend_->fetch_kv(index + 1, spans);
   const Backend::Product output[] = {{&layer.attention_output, b.stream, nullptr, true}};
@@ -163,7 +156,7 @@ void Decoder::attend(std::uint32_t index, std::uint32_t rows, std::span<const Ro
 
 void Decoder::feed_forward(const Layer& layer, std::uint32_t rows) {
   const Buffers& b = buffers_;
-  const Backend::Form form = form_for(layer.down, config_.feed_forward);
+  const Backend::Form form = backend_->form_for(layer.down, config_.feed_forward);
   backend_->gated_matmul({b.stream, rows, layer.feed_forward_norm, config_.epsilon}, layer.gate,
                          layer.up, b.gated, form);
   const Backend::Product output[] = {{&layer.down, b.stream, nullptr, true}};
